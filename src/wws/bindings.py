@@ -1,0 +1,339 @@
+"""The ports: what a host lends to the gateway and to functions. Small protocols, asked for by capability.
+
+    KV        get, put, delete, list            text and bytes up to 64 KiB, eventual consistency
+    Counter   take, give                        exact counting; not every KV can
+    Dial      send                              one HTTP exchange with a configured upstream
+    Provider  send, classify                    what one AI provider does differently
+    Crypto    verify                            a public-key signature
+    Clock     time, monotonic                   an argument everywhere, so tests never wait
+
+`Services` is the set of them a host has put together; `Env` is what a function gets as `env`; `Context` as `ctx`.
+"""
+
+from __future__ import annotations
+
+import time as _time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+from wws.core.auth.user import User
+from wws.core.limit.decision import Decision
+from wws.core.policy import ModelRef, Policy, Timeouts
+from wws.core.trail import Trail
+from wws.http import Body, Headers, Pair, Response
+
+__all__ = [
+    "KV",
+    "Call",
+    "Clock",
+    "Context",
+    "Counter",
+    "Crypto",
+    "Dial",
+    "Endpoint",
+    "Env",
+    "KeyPage",
+    "Namespace",
+    "Provider",
+    "Secrets",
+    "Services",
+    "SystemClock",
+    "Verdict",
+]
+
+T = TypeVar("T")
+MAX_VALUE = 64 * 1024
+"""Bytes of a KV value: the smallest of the platforms' limits (Deno KV, docs.deno.com/deploy/kv)."""
+MIN_TTL = 60
+"""Seconds: the shortest expiration Cloudflare KV takes (developers.cloudflare.com/kv/api/write-key-value-pairs)."""
+
+
+class KeyPage(NamedTuple):
+    """A page of key names; `cursor` None when it was the last."""
+
+    keys: list[str]
+    cursor: str | None
+
+
+class KV(Protocol):
+    """A key-value store. Expired keys are absent. Raises `StoreError` when the store fails, never for a missing key."""
+
+    async def get(self, key: str) -> bytes | None:
+        """The value, or None."""
+        ...
+
+    async def put(self, key: str, value: bytes | str, expiration_ttl: float | None = None, *, durable: bool = False) -> None:
+        """Writes; the key is absent `expiration_ttl` seconds later. `durable` waits until a power cut cannot lose it."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Removes; a missing key is no error."""
+        ...
+
+    async def list(self, prefix: str = "", cursor: str | None = None, limit: int = 1000) -> KeyPage:
+        """Key names with `prefix` in ascending order of their UTF-8 bytes, at most `limit` (1 to 1000) a page."""
+        ...
+
+
+class Counter(Protocol):
+    """Exact counting: however many ask at once, no more than the limit are allowed."""
+
+    async def take(
+        self, key: str, limit: int, period: float, cost: int = 1, now: float | None = None, *, burst: int | None = None
+    ) -> Decision:
+        """Counts `cost` against `limit` per `period` seconds, or refuses and changes nothing.
+
+        Without `burst` a sliding window, with it GCRA. `now` is wall time in seconds, the store's own where None.
+        Raises `StoreError`.
+        """
+        ...
+
+    async def give(
+        self, key: str, limit: int, period: float, cost: int = 1, now: float | None = None, *, burst: int | None = None
+    ) -> None:
+        """Gives back what a `take` that was allowed had counted."""
+        ...
+
+
+class Endpoint:
+    """A configured upstream, parsed once: `https://api.example.com/v1` -> scheme, host, port, base path.
+
+    `unix` is the socket's path for `http+unix:///path/to.sock:/base` addresses. Raises `ValueError` for what is no such URL.
+    """
+
+    __slots__ = ("authority", "base", "host", "origin", "port", "scheme", "unix", "url")
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self.unix: str | None = None
+        if parts.scheme == "http+unix":
+            self.unix, _, base = parts.path.partition(":")
+            self.scheme, self.host, self.port, self.authority = "http", "localhost", 80, "localhost"
+            if not self.unix.startswith("/"):
+                raise ValueError(f"{url!r} names no socket: write http+unix:///path/to.sock")
+        elif parts.scheme in ("http", "https") and parts.hostname:
+            if parts.username is not None or parts.query or parts.fragment:
+                raise ValueError(f"{url!r} must have no user, query or fragment")
+            self.scheme, self.host = parts.scheme, parts.hostname
+            default = 443 if parts.scheme == "https" else 80
+            self.port = parts.port or default
+            name = f"[{self.host}]" if ":" in self.host else self.host
+            self.authority = name if self.port == default else f"{name}:{self.port}"
+            base = parts.path
+        else:
+            raise ValueError(f"{url!r} is not an http:// or https:// address")
+        self.url = url
+        self.base = base.rstrip("/")
+        self.origin = f"{self.scheme}://{self.unix or ''}{self.authority}"
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.url!r})"
+
+
+class Dial(Protocol):
+    """One HTTP exchange with a configured upstream; redirects are not followed.
+
+    `target` is the request target, base path included. `headers` lack `host` and framing fields, which the host adds.
+    The answer comes when its head has arrived; its body is `bytes` when it has arrived whole too, else a `Stream`.
+    1xx answers other than 101 are dropped. Raises `UpstreamError`. `deadline` is monotonic seconds.
+    """
+
+    async def send(
+        self,
+        endpoint: Endpoint,
+        method: str,
+        target: str,
+        headers: list[Pair],
+        body: bytes | Body,
+        timeouts: Timeouts,
+        deadline: float | None = None,
+    ) -> Response:
+        """See the class."""
+        ...
+
+
+@dataclass(slots=True)
+class Call:
+    """One call of an AI endpoint, as the router leaves it to a provider.
+
+    `operation` is `chat`, `messages` (Anthropic's shape), `embeddings` or `models`. `body` is the caller's JSON object
+    split into its top-level members (`codec.split`), to be changed by copy only.
+    """
+
+    operation: str
+    model: ModelRef
+    body: dict[str, Any]
+    stream: bool
+    headers: Headers
+    timeouts: Timeouts
+    deadline: float
+
+
+class Verdict(NamedTuple):
+    """What a provider's answer means: an `error_type` of the closed set, the public code, and seconds to stay away if it said so.
+
+    `detail` is the provider's reason where it is the caller's to know (content policy, bad parameter), cleaned of secrets.
+    """
+
+    error_type: str
+    code: str
+    retry_after: float | None = None
+    detail: str | None = None
+    param: str | None = None
+
+
+class Provider(Protocol):
+    """An AI provider: translates, decides nothing."""
+
+    name: str
+    base_url: str
+    operations: frozenset[str]
+
+    async def send(self, call: Call, dial: Dial) -> Response:
+        """Sends the call; the answer with its body whole or as a stream. Raises `UpstreamError`."""
+        ...
+
+    def classify(self, status: int, headers: Headers, body: bytes) -> Verdict | None:
+        """What an answer means when it is an error; None for a good one. Also finds errors inside HTTP 200."""
+        ...
+
+
+class Crypto(Protocol):
+    """Public-key signatures, by `cryptography` or WebCrypto."""
+
+    async def verify(self, algorithm: str, jwk: Mapping[str, Any], signed: bytes, signature: bytes) -> bool:
+        """Whether `signature` over `signed` is good under `jwk` (RFC 7517) with `algorithm` ES256, RS256 or EdDSA.
+
+        A key that cannot be used is False, not an error.
+        """
+        ...
+
+
+class Clock(Protocol):
+    """Time as an argument."""
+
+    def time(self) -> float:
+        """Wall time, seconds since 1970."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds of a clock that never steps."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    time = staticmethod(_time.time)
+    monotonic = staticmethod(_time.monotonic)
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Secrets of the deployment. `pepper` keys every digest that is stored; a new one empties the session cache."""
+
+    pepper: bytes = field(repr=False)
+
+
+@dataclass(slots=True)
+class Services:
+    """What a host has put together for one configuration."""
+
+    policy: Policy
+    kv: KV
+    counter: Counter
+    dial: Dial
+    crypto: Crypto
+    secrets: Secrets
+    providers: Mapping[str, Provider] = field(default_factory=dict)
+    clock: Clock = field(default_factory=SystemClock)
+    background: Callable[[Awaitable[Any]], None] = lambda awaitable: None
+    share_in_flight: bool = True
+    """Whether requests may wait for one another's I/O; Cloudflare Workers forbid it."""
+    state: dict[str, Any] = field(default_factory=dict)
+    """Memory of the built-in functions in this process (single flights, negative caches), by function name."""
+
+
+class Namespace:
+    """A KV namespace as functions see it: text by default, keys of its own.
+
+    Raises `ValueError` for what is not portable: values over 64 KiB, an expiration under 60 s, keys over 512 bytes.
+    """
+
+    __slots__ = ("_kv", "_prefix")
+
+    def __init__(self, kv: KV, name: str) -> None:
+        self._kv = kv
+        self._prefix = f"ns:{name}:"
+
+    def _key(self, key: str) -> str:
+        if not key or len(key.encode()) > 512:
+            raise ValueError("a key is 1 to 512 bytes of UTF-8")
+        return self._prefix + key
+
+    async def get(self, key: str, type: str = "text") -> Any:
+        """The value as `text`, `bytes` or `json`, or None."""
+        from wws import codec
+
+        value = await self._kv.get(self._key(key))
+        if value is None or type == "bytes":
+            return value
+        if type == "json":
+            return codec.decode(value)
+        if type != "text":
+            raise ValueError(f"type is text, bytes or json, not {type!r}")
+        return value.decode()
+
+    async def put(self, key: str, value: str | bytes, expiration_ttl: float | None = None) -> None:
+        """Writes text or bytes; absent again `expiration_ttl` seconds later."""
+        data = value.encode() if isinstance(value, str) else value
+        if len(data) > MAX_VALUE:
+            raise ValueError(f"a value is at most {MAX_VALUE} bytes, this one is {len(data)}")
+        if expiration_ttl is not None and expiration_ttl < MIN_TTL:
+            raise ValueError(f"expiration_ttl is at least {MIN_TTL} seconds, not {expiration_ttl}")
+        await self._kv.put(self._key(key), data, expiration_ttl)
+
+    async def delete(self, key: str) -> None:
+        """Removes the key; a missing one is no error."""
+        await self._kv.delete(self._key(key))
+
+    async def list(self, prefix: str = "", cursor: str | None = None, limit: int = 1000) -> KeyPage:
+        """Key names with `prefix`, in order; the next page with the `cursor` of this one."""
+        page = await self._kv.list(self._prefix + prefix, cursor, limit)
+        return KeyPage([key[len(self._prefix) :] for key in page.keys], page.cursor)
+
+
+class Env:
+    """What a function gets as `env`: the project's bindings as attributes, and `wws`, the services of the host."""
+
+    def __init__(self, wws: Services, bindings: Mapping[str, Any] | None = None) -> None:
+        self.wws = wws
+        for name, binding in (bindings or {}).items():
+            setattr(self, name, binding)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"no binding {name!r} in wws.toml; there are: {', '.join(sorted(vars(self).keys() - {'wws'})) or 'none'}"
+        )
+
+    def __repr__(self) -> str:
+        return f"<Env {', '.join(sorted(vars(self)))}>"
+
+
+class Context:
+    """What a function gets as `ctx`: one request's identity, deadline (monotonic seconds) and background work."""
+
+    __slots__ = ("_background", "deadline", "request_id", "trail", "user")
+
+    def __init__(self, request_id: str, deadline: float, trail: Trail, background: Callable[[Awaitable[Any]], None]) -> None:
+        self.request_id = request_id
+        self.deadline = deadline
+        self.trail = trail
+        self.user: User | None = None
+        self._background = background
+
+    def wait_until(self, awaitable: Awaitable[Any]) -> None:
+        """Runs `awaitable` to its end after the answer has been sent; its errors are logged, not raised."""
+        self._background(awaitable)

@@ -1,0 +1,154 @@
+"""JSON for the whole project: msgspec where it is installed, the standard library at the edge, with the same results.
+
+Two kinds of use. `encode` and `decode` treat whole values. `split` and `join` treat one JSON object as its top-level
+members, whose values stay the bytes they were (a `Piece` each), so that a request body can have its `model` replaced
+without anything else being decoded or encoded again.
+
+Bad input raises `ValueError` and nothing else (RFC 8259).
+"""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from typing import Any, TypeAlias
+
+_NATIVE = find_spec("msgspec") is not None  # the edge hosts have the standard library only
+
+__all__ = ["Piece", "decode", "encode", "join", "piece", "split", "value", "within_depth"]
+
+Piece: TypeAlias = Any
+"""One JSON value as text, untouched: `bytes`, or msgspec's equivalent. Made by `split` and `piece`, read by `value`."""
+
+
+def _reject_constant(name: str) -> Any:
+    # RFC 8259 section 6: "Numeric values that cannot be represented in the grammar (such as Infinity and NaN) are not permitted."
+    raise ValueError(f"{name} is not JSON")
+
+
+_scanner = json.JSONDecoder(parse_constant=_reject_constant)
+_WHITESPACE = " \t\n\r"
+
+
+def std_encode(value: object) -> bytes:
+    """`value` as compact UTF-8 JSON, by the standard library."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def std_decode(data: bytes | str) -> Any:
+    """The value of JSON text, by the standard library."""
+    try:
+        return _scanner.decode(data.decode() if isinstance(data, bytes) else data)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def std_split(data: bytes) -> dict[str, Piece]:
+    """`split`, by the standard library."""
+    text = data.decode()
+    at = _skip(text, 0)
+    if text[at : at + 1] != "{":
+        raise ValueError("not a JSON object")
+    at = _skip(text, at + 1)
+    members: dict[str, Piece] = {}
+    if text[at : at + 1] == "}":
+        return _ended(text, at + 1, members)
+    while True:
+        try:
+            name, at = _scanner.raw_decode(text, at)
+            at = _skip(text, at)
+            if not isinstance(name, str) or text[at : at + 1] != ":":
+                raise ValueError(f"member name expected at character {at}")
+            start = _skip(text, at + 1)
+            _, at = _scanner.raw_decode(text, start)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+        members[name] = text[start:at].encode()
+        at = _skip(text, at)
+        mark = text[at : at + 1]
+        at = _skip(text, at + 1)
+        if mark == "}":
+            return _ended(text, at, members)
+        if mark != ",":
+            raise ValueError(f"',' or '}}' expected at character {at}")
+
+
+def _skip(text: str, at: int) -> int:
+    while at < len(text) and text[at] in _WHITESPACE:
+        at += 1
+    return at
+
+
+def _ended(text: str, at: int, members: dict[str, Piece]) -> dict[str, Piece]:
+    if _skip(text, at) != len(text):
+        raise ValueError(f"trailing characters at {at}")
+    return members
+
+
+def std_join(members: dict[str, Piece]) -> bytes:
+    """`join`, by the standard library."""
+    return b"{" + b",".join([std_encode(name) + b":" + text for name, text in members.items()]) + b"}"
+
+
+def within_depth(data: bytes, limit: int) -> bool:
+    """Whether arrays and objects in the JSON text `data` are nested at most `limit` deep.
+
+    A text with at most `limit` opening brackets cannot be deeper, which two byte counts tell for almost every request;
+    only the others are decoded.
+    """
+    if data.count(b"[") + data.count(b"{") <= limit:
+        return True
+    level: list[Any] = [decode(data)]
+    for _ in range(limit + 1):
+        level = [v for v in level if isinstance(v, dict | list)]
+        if not level:
+            return True
+        level = [child for v in level for child in (v.values() if isinstance(v, dict) else v)]
+    return False
+
+
+if _NATIVE:
+    import msgspec
+
+    _encoder = msgspec.json.Encoder()
+    _decoder = msgspec.json.Decoder()
+    _splitter = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+    def encode(value: object) -> bytes:
+        """`value` as compact UTF-8 JSON."""
+        return _encoder.encode(value)
+
+    def decode(data: bytes | str) -> Any:
+        """The value of JSON text."""
+        try:
+            return _decoder.decode(data)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise ValueError(str(error)) from None
+
+    def split(data: bytes) -> dict[str, Piece]:
+        """The top-level members of a JSON object. The last of two members with one name wins."""
+        if not data.isascii():
+            data.decode()  # msgspec does not look inside the values it leaves alone
+        try:
+            return _splitter.decode(data)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise ValueError(str(error)) from None
+
+    def join(members: dict[str, Piece]) -> bytes:
+        """The JSON object of `members`: the inverse of `split`. Every value keeps its bytes."""
+        return _encoder.encode(members)
+
+    def piece(value: object) -> Piece:
+        """`value` as a `Piece`, to be put among the members of `split`."""
+        return msgspec.Raw(_encoder.encode(value))
+
+    def value(text: Piece) -> Any:
+        """The value a `Piece` stands for."""
+        return decode(text)
+
+else:
+    encode, decode, split, join, piece = std_encode, std_decode, std_split, std_join, std_encode
+
+    def value(text: Piece) -> Any:
+        """The value a `Piece` stands for."""
+        return std_decode(text)

@@ -1,0 +1,200 @@
+"""The policy of a project: what wws.toml says, checked and in the form decisions need. Plain data, immutable, no I/O.
+
+`wws.project` builds it from a file, an edge bundle carries it as plain data; the defaults here are the documented ones.
+Durations are in seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+__all__ = [
+    "Attempts",
+    "AuthPolicy",
+    "CachePolicy",
+    "Condition",
+    "Limit",
+    "ModelRef",
+    "Policy",
+    "ProviderConfig",
+    "Route",
+    "Rule",
+    "Timeouts",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A rate: `count` per `period`; with `burst` GCRA, without an exact sliding window. `name` is its policy name on the wire."""
+
+    count: int
+    period: float
+    burst: int | None = None
+    name: str = "default"
+    endpoint: str = "default"
+    """What the count is kept for, beside the subject: the pattern of `[limits]` or of the route."""
+
+
+@dataclass(frozen=True, slots=True)
+class CachePolicy:
+    """`fresh` and `stale` are ages; `mode` `obey-origin` uses neither.
+
+    `per` names the partition; None: nothing of a verified user is cached.
+    """
+
+    mode: Literal["off", "obey-origin", "fixed"] = "off"
+    fresh: float = 60.0
+    stale: float = 300.0
+    per: Literal["public", "user"] | None = None
+
+
+OFF = CachePolicy()
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """The timers of one upstream, in seconds."""
+
+    connect: float = 2.0
+    first_byte: float = 10.0
+    first_token: float = 10.0
+    idle: float = 30.0
+    total: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """The budget of upstream calls for one request."""
+
+    max: int = 3
+    assemble: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """A model at a provider: written `provider/model`."""
+
+    provider: str
+    model: str
+
+    def __str__(self) -> str:
+        return f"{self.provider}/{self.model}"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """When a rule applies: every part that is not None must hold; an empty condition always does."""
+
+    type: tuple[str, ...] | None = None
+    complexity: tuple[str, ...] | None = None
+    context_length_over: int | None = None
+    context_length_under: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One of `[[rules]]`: `use` names an alias of `[models]`."""
+
+    use: str
+    reason: str
+    when: Condition = Condition()
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderConfig:
+    """One of `[providers]`. The key is a secret: it is kept out of every `repr`."""
+
+    name: str
+    kind: str
+    base_url: str | None = None
+    anthropic_url: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    timeouts: Timeouts = Timeouts()
+
+
+@dataclass(frozen=True, slots=True)
+class AuthPolicy:
+    """`supabase_url` None: no sessions, API keys only."""
+
+    supabase_url: str | None = None
+    supabase_key: str | None = field(default=None, repr=False)
+    session_ttl: float = 3600.0
+    recheck_after: float = 300.0
+    issuer: str | None = None
+    audience: str = "authenticated"
+    leeway: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One of `[[routes]]`. `to` is the kind, `target` the name of the origin or function (None: the only one)."""
+
+    path: str
+    to: Literal["ai", "origin", "function"]
+    target: str | None = None
+    methods: tuple[str, ...] | None = None
+    auth: Literal["required", "optional", "none"] = "optional"
+    limit: Limit | None = None
+    """The route's own limit; the `[limits]` of the path apply where this is None and `unlimited` is not set."""
+    unlimited: bool = False
+    cache: CachePolicy = OFF
+    timeout: float | None = None
+    scopes: tuple[str, ...] = ()
+    models: tuple[str, ...] | None = None
+    fresh_auth: float | None = None
+    """The greatest age in seconds of the last online check of the session that this route accepts."""
+
+
+DEFAULT_ROUTES = (
+    Route("/api/ai/*", "ai", auth="required"),
+    Route("/v1/*", "ai", auth="required"),
+    Route("/*", "origin", auth="optional", cache=CachePolicy("obey-origin")),
+)
+
+DEFAULT_MODELS: dict[str, tuple[ModelRef, ...]] = {
+    "code": (ModelRef("synthetic", "hf:deepseek-ai/DeepSeek-V3"), ModelRef("zai", "glm-4-flash")),
+    "reasoning": (ModelRef("synthetic", "hf:moonshotai/Kimi-K2-Thinking"), ModelRef("zai", "glm-4-plus")),
+    "long_context": (ModelRef("zai", "glm-4-long"),),
+}
+
+DEFAULT_RULES = (
+    Rule("long_context", "Context exceeds 128K, using GLM-4-Long", Condition(context_length_over=128_000)),
+    Rule("code", "Standard code task", Condition(type=("code", "implementation", "debugging"))),
+    Rule("reasoning", "Standard reasoning task"),
+)
+
+DEFAULT_LIMITS: dict[str, Limit] = {
+    "/api/ai/chat": Limit(60, 60.0, name="chat", endpoint="/api/ai/chat"),
+    "/api/ai/generate": Limit(20, 60.0, name="generate", endpoint="/api/ai/generate"),
+    "default": Limit(100, 60.0),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Everything the gateway decides by. `version` is a hash of the configuration it was built from."""
+
+    name: str = "wws"
+    version: str = "0"
+    auth: AuthPolicy = AuthPolicy()
+    limits: dict[str, Limit] = field(default_factory=lambda: dict(DEFAULT_LIMITS))
+    """By path pattern, and `default`. `address` is the pre-authentication limit per client address."""
+    address_limit: Limit | None = Limit(600, 60.0, name="address", endpoint="address")
+    cache: CachePolicy = CachePolicy("fixed")
+    providers: dict[str, ProviderConfig] = field(default_factory=dict)
+    timeouts: Timeouts = Timeouts()
+    model_timeouts: dict[str, Timeouts] = field(default_factory=dict)
+    """Keyed `provider/model`; the provider's own timeouts stand in its `ProviderConfig`."""
+    attempts: Attempts = Attempts()
+    models: dict[str, tuple[ModelRef, ...]] = field(default_factory=lambda: dict(DEFAULT_MODELS))
+    rules: tuple[Rule, ...] = DEFAULT_RULES
+    origins: dict[str, str] = field(default_factory=dict)
+    """Name to base URL; `[origin]` is the one named `default`."""
+    origin_timeouts: Timeouts = Timeouts(first_byte=60.0, idle=60.0)
+    routes: tuple[Route, ...] = DEFAULT_ROUTES
+    json_limit: int = 32 * 1024 * 1024
+    """Largest JSON body of an `ai` route in bytes: long prompts, base64 images."""
+    json_depth: int = 64
+    max_in_flight: int = 4096
+    """Requests in progress in one process before the gateway sheds with 503 (Envoy's default is 1024 per cluster)."""

@@ -1,0 +1,356 @@
+"""Request, Response, Headers: plain values, shaped like the web platform's, that no host owns.
+
+A host turns what it receives into a `Request` and a `Response` back into what it sends. Header names are lower case
+bytes and values are bytes as they were on the wire; the text side (`get`, `items`) decodes them as ISO 8859-1.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import parse_qs, unquote
+
+from wws import codec
+from wws.errors import Refusal
+
+if TYPE_CHECKING:
+    from wws.core.auth.user import User
+    from wws.core.policy import Route
+
+__all__ = ["Body", "Headers", "Outcome", "Pair", "Request", "Response", "Stream", "Transform"]
+
+Pair = tuple[bytes, bytes]
+Octets = bytes  # inside Request, `bytes` is the method
+Outcome = str
+"""How a response ended: `done`, `cut`, `stall`, `client_closed` or `error`."""
+
+# RFC 9110 section 5.1: field-name = token; section 5.5: no CR, LF or NUL in a field value.
+_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_BAD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+def _pair(name: str | bytes, value: str | bytes) -> Pair:
+    raw_name = (name.encode("latin-1") if isinstance(name, str) else name).lower()
+    raw_value = value.encode("latin-1") if isinstance(value, str) else value
+    if not _NAME.fullmatch(raw_name):
+        raise ValueError(f"not a header name: {raw_name!r}")
+    if _BAD_VALUE.search(raw_value):
+        raise ValueError(f"control character in the value of header {raw_name.decode()}")
+    return raw_name, raw_value.strip(b" \t")
+
+
+class Headers:
+    """An ordered multimap of header fields.
+
+    Built from a mapping or pairs (names and values are checked, `ValueError` when one is not allowed), or with
+    `Headers.trusted` from pairs that a parser has already checked and whose names are lower case.
+    """
+
+    __slots__ = ("_map", "raw")
+
+    def __init__(self, fields: Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]] = ()) -> None:
+        pairs = fields.items() if isinstance(fields, Mapping) else fields
+        self.raw: list[Pair] = [_pair(name, value) for name, value in pairs]
+        self._map: dict[bytes, bytes] | None = None
+
+    @classmethod
+    def trusted(cls, raw: list[Pair], first: dict[bytes, bytes] | None = None) -> Headers:
+        """Headers of pairs known to be good; `first`, when given, is their name-to-value dictionary."""
+        self = cls.__new__(cls)
+        self.raw = raw
+        self._map = first
+        return self
+
+    @property
+    def first(self) -> dict[bytes, bytes]:
+        """Name to value, for fields that must not repeat. Where one does, which value wins is not defined."""
+        if self._map is None:
+            self._map = dict(self.raw)
+        return self._map
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """The values of `name` joined with `, ` (RFC 9110 section 5.3), or `default`."""
+        key = name.lower().encode("latin-1")
+        values = [value for field, value in self.raw if field == key]
+        return b", ".join(values).decode("latin-1") if values else default
+
+    def getall(self, name: str) -> list[str]:
+        """Each value of `name`, in order."""
+        key = name.lower().encode("latin-1")
+        return [value.decode("latin-1") for field, value in self.raw if field == key]
+
+    def set(self, name: str, value: str) -> None:
+        """Replaces every field of this name by one."""
+        pair = _pair(name, value)
+        self.raw = [field for field in self.raw if field[0] != pair[0]]
+        self.raw.append(pair)
+        self._map = None
+
+    def append(self, name: str, value: str) -> None:
+        """Adds a field beside those there are."""
+        self.raw.append(_pair(name, value))
+        self._map = None
+
+    def delete(self, name: str) -> None:
+        """Removes every field of this name."""
+        key = name.lower().encode("latin-1")
+        self.raw = [field for field in self.raw if field[0] != key]
+        self._map = None
+
+    def items(self) -> list[tuple[str, str]]:
+        """The fields as text, in order."""
+        return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.raw]
+
+    def __getitem__(self, name: str) -> str:
+        value = self.get(name)
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower().encode("latin-1") in self.first
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def __repr__(self) -> str:
+        return f"Headers({len(self.raw)} fields)"  # values may be secrets
+
+
+class Body:
+    """A request's body. This one is in memory; hosts derive theirs, which still arrives.
+
+    `length` is the number of bytes announced, None when it is not known beforehand.
+    """
+
+    __slots__ = ("_data", "length")
+
+    def __init__(self, data: bytes = b"") -> None:
+        self._data = data
+        self.length: int | None = len(data)
+
+    def ready(self) -> bytes | None:
+        """The whole body when it is here already, without waiting."""
+        return self._data
+
+    async def read(self, limit: int | None = None) -> bytes:
+        """The whole body. Raises `Refusal` with `body_too_large` past `limit` bytes, `client_closed` when it ends early."""
+        if limit is not None and len(self._data) > limit:
+            raise Refusal("body_too_large", f"The body is larger than {limit} bytes.")
+        return self._data
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body in pieces as they arrive; once only. Raises as `read` does when it ends early."""
+        if self._data:
+            yield self._data
+
+
+EMPTY = Body()
+
+
+class Request:
+    """A request as the gateway and the functions see it.
+
+    `target` is the request target in origin form as it was received; `path` and `query_string` are its raw parts, never
+    rebuilt from `Host`. `client` is the address the host or a trusted proxy vouches for ("" when unknown). `user` and
+    `route` are set by the gateway; a caller's headers never set them.
+    """
+
+    __slots__ = (
+        "authority",
+        "body",
+        "client",
+        "headers",
+        "method",
+        "params",
+        "path",
+        "query_string",
+        "route",
+        "scheme",
+        "user",
+    )
+
+    def __init__(
+        self,
+        method: str,
+        target: str,
+        headers: Headers | Mapping[str, str] | None = None,
+        body: Body | Octets | str = EMPTY,
+        *,
+        authority: str = "localhost",
+        scheme: str = "http",
+        client: str = "",
+    ) -> None:
+        self.method = method
+        self.path, _, self.query_string = target.partition("?")
+        self.headers = headers if isinstance(headers, Headers) else Headers(headers or {})
+        self.body = body if isinstance(body, Body) else Body(body.encode() if isinstance(body, str) else body)
+        self.authority = authority
+        self.scheme = scheme
+        self.client = client
+        self.params: dict[str, str] = {}
+        self.user: User | None = None
+        self.route: Route | None = None
+
+    @property
+    def target(self) -> str:
+        """Path and query as received."""
+        return f"{self.path}?{self.query_string}" if self.query_string else self.path
+
+    @property
+    def url(self) -> str:
+        """The absolute URL, for show and for building others; nothing is decided on it."""
+        return f"{self.scheme}://{self.authority}{self.target}"
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query's parameters, decoded; the last of several with one name."""
+        return {name: values[-1] for name, values in parse_qs(self.query_string, keep_blank_values=True).items()}
+
+    @property
+    def decoded_path(self) -> str:
+        """The path with its percent-escapes decoded, for show."""
+        return unquote(self.path)
+
+    async def bytes(self, limit: int | None = None) -> Octets:
+        """The body; see `Body.read` for what is raised."""
+        return await self.body.read(limit)
+
+    async def text(self, limit: int | None = None) -> str:
+        """The body as UTF-8; `Refusal` with `invalid_request` when it is not."""
+        try:
+            return (await self.body.read(limit)).decode()
+        except UnicodeDecodeError:
+            raise Refusal("invalid_request", "The body is not UTF-8.") from None
+
+    async def json(self, limit: int | None = None) -> Any:
+        """The body as a JSON value; `Refusal` with `invalid_json` when it is none."""
+        try:
+            return codec.decode(await self.body.read(limit))
+        except ValueError:
+            raise Refusal("invalid_json") from None
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.path}>"
+
+
+class Transform(Protocol):
+    """What watches, and may change, a stream's bytes on their way through; no I/O."""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The bytes to send for `chunk`: the same, others, or none."""
+        ...
+
+    def end(self, outcome: Outcome) -> bytes:
+        """The stream ended, well (`done`) or not: the last bytes to send."""
+        ...
+
+
+class Stream:
+    """A response body that arrives in pieces. Hosts derive their own where they can pass bytes on without waking a task.
+
+    `transform`, when set, sees every chunk. Iterating yields what is to be sent; a source that fails raises
+    `UpstreamError` after the transform's last bytes.
+    """
+
+    __slots__ = ("_close", "_source", "transform")
+
+    def __init__(self, source: AsyncIterable[bytes], close: Callable[[], Awaitable[None]] | None = None) -> None:
+        self._source = source
+        self._close = close
+        self.transform: Transform | None = None
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._source:
+                out = chunk if self.transform is None else self.transform.feed(chunk)
+                if out:
+                    yield out
+        except Exception:
+            if self.transform is not None and (last := self.transform.end("cut")):
+                yield last
+            raise
+        if self.transform is not None and (last := self.transform.end("done")):
+            yield last
+
+    async def aclose(self) -> None:
+        """Stops the source; nothing more is read from it."""
+        if self._close is not None:
+            await self._close()
+
+
+class Response:
+    """An answer: status, headers, and a body in memory or as a `Stream`.
+
+    `notes` are the gateway's own header lines ("name: value\\r\\n" each), kept apart from `headers` so that a host can send them
+    as one piece. `finish`, when set, is called by the host once with the `Outcome` and the number of body bytes sent.
+    """
+
+    __slots__ = ("body", "finish", "headers", "notes", "status")
+
+    def __init__(
+        self,
+        body: bytes | str | Stream | None = None,
+        status: int = 200,
+        headers: Headers | Mapping[str, str] | None = None,
+    ) -> None:
+        self.status = status
+        self.headers = headers if isinstance(headers, Headers) else Headers(headers or {})
+        self.body: bytes | Stream = body.encode() if isinstance(body, str) else b"" if body is None else body
+        self.notes = ""
+        self.finish: Callable[[Outcome, int], None] | None = None
+
+    @classmethod
+    def _typed(cls, body: bytes | Stream, kind: str, status: int, headers: Mapping[str, str] | None) -> Response:
+        response = cls(body, status, headers)
+        if "content-type" not in response.headers:
+            response.headers.append("content-type", kind)
+        return response
+
+    @classmethod
+    def json(cls, value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+        """`value` as JSON."""
+        return cls._typed(codec.encode(value), "application/json", status, headers)
+
+    @classmethod
+    def text(cls, value: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+        """Plain text."""
+        return cls._typed(value.encode(), "text/plain; charset=utf-8", status, headers)
+
+    @classmethod
+    def html(cls, value: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+        """A page."""
+        return cls._typed(value.encode(), "text/html; charset=utf-8", status, headers)
+
+    @classmethod
+    def redirect(cls, location: str, status: int = 302) -> Response:
+        """A redirect to `location`; 301, 302, 303, 307 or 308."""
+        if status not in (301, 302, 303, 307, 308):
+            raise ValueError(f"{status} is not a redirect status")
+        return cls(None, status, {"location": location})
+
+    @classmethod
+    def stream(cls, chunks: AsyncIterable[bytes | str], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+        """A body sent piece by piece as `chunks` yields."""
+        return cls._typed(Stream(_encoded(chunks)), "application/octet-stream", status, headers)
+
+    @classmethod
+    def sse(cls, events: AsyncIterable[object], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+        """Server-sent events: each text, or value sent as JSON, becomes one `data:` event."""
+        fields = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no", **(headers or {})}
+        return cls._typed(Stream(_events(events)), "text/event-stream", status, fields)
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status}>"
+
+
+async def _encoded(chunks: AsyncIterable[bytes | str]) -> AsyncIterator[bytes]:
+    async for chunk in chunks:
+        yield chunk.encode() if isinstance(chunk, str) else chunk
+
+
+async def _events(events: AsyncIterable[object]) -> AsyncIterator[bytes]:
+    async for event in events:
+        text = event if isinstance(event, str) else codec.encode(event).decode()
+        yield "".join([f"data: {line}\n" for line in text.splitlines() or [""]]).encode() + b"\n"

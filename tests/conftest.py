@@ -1,0 +1,22 @@
+"""What every test gets: a blocked event loop fails it, and so does a warning (pyproject.toml)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from blockbuster import BlockBuster, blockbuster_ctx
+
+from tests.support.clock import FakeClock
+
+
+@pytest.fixture(autouse=True)
+def _no_blocking_calls() -> Iterator[BlockBuster]:
+    """Any blocking call made by wws inside a running event loop raises."""
+    with blockbuster_ctx("wws") as blockbuster:
+        yield blockbuster
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()

@@ -15,10 +15,10 @@ from typing import Any, TypeAlias
 
 _NATIVE = find_spec("msgspec") is not None  # the edge hosts have the standard library only
 
-__all__ = ["Piece", "decode", "encode", "join", "piece", "split", "value", "within_depth"]
+__all__ = ["Piece", "decode", "encode", "join", "piece", "raw", "split", "value", "within_depth"]
 
 Piece: TypeAlias = Any
-"""One JSON value as text, untouched: `bytes`, or msgspec's equivalent. Made by `split` and `piece`, read by `value`."""
+"""One JSON value as text, untouched: `bytes`, or msgspec's equivalent. Made by `split`, `piece` and `raw`, read by `value`."""
 
 
 def _reject_constant(name: str) -> Any:
@@ -142,12 +142,20 @@ if _NATIVE:
         """`value` as a `Piece`, to be put among the members of `split`."""
         return msgspec.Raw(_encoder.encode(value))
 
+    def raw(data: bytes) -> Piece:
+        """The `Piece` of `data`, which is the text of one JSON value already and is not looked at."""
+        return msgspec.Raw(data)
+
     def value(text: Piece) -> Any:
         """The value a `Piece` stands for."""
         return decode(text)
 
 else:
     encode, decode, split, join, piece = std_encode, std_decode, std_split, std_join, std_encode
+
+    def raw(data: bytes) -> Piece:
+        """The `Piece` of `data`, which is the text of one JSON value already and is not looked at."""
+        return data
 
     def value(text: Piece) -> Any:
         """The value a `Piece` stands for."""

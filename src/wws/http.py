@@ -250,8 +250,8 @@ class Transform(Protocol):
 class Stream:
     """A response body that arrives in pieces. Hosts derive their own where they can pass bytes on without waking a task.
 
-    `transform`, when set, sees every chunk. Iterating yields what is to be sent; a source that fails raises
-    `UpstreamError` after the transform's last bytes.
+    Iterating yields the source's bytes; a source that fails raises `UpstreamError`. `transform`, when set, is applied by the
+    host that sends the stream, once for each chunk and once at its end.
     """
 
     __slots__ = ("_close", "_source", "transform")
@@ -262,17 +262,8 @@ class Stream:
         self.transform: Transform | None = None
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for chunk in self._source:
-                out = chunk if self.transform is None else self.transform.feed(chunk)
-                if out:
-                    yield out
-        except Exception:
-            if self.transform is not None and (last := self.transform.end("cut")):
-                yield last
-            raise
-        if self.transform is not None and (last := self.transform.end("done")):
-            yield last
+        async for chunk in self._source:
+            yield chunk
 
     async def aclose(self) -> None:
         """Stops the source; nothing more is read from it."""
@@ -284,10 +275,11 @@ class Response:
     """An answer: status, headers, and a body in memory or as a `Stream`.
 
     `notes` are the gateway's own header lines ("name: value\\r\\n" each), kept apart from `headers` so that a host can send them
-    as one piece. `finish`, when set, is called by the host once with the `Outcome` and the number of body bytes sent.
+    as one piece. `length` is the Content-Length to announce for a stream, or for an answer to HEAD; None where it is not known.
+    `finish`, when set, is called by the host once with the `Outcome` and the number of body bytes sent.
     """
 
-    __slots__ = ("body", "finish", "headers", "notes", "status")
+    __slots__ = ("body", "finish", "headers", "length", "notes", "status")
 
     def __init__(
         self,
@@ -299,6 +291,7 @@ class Response:
         self.headers = headers if isinstance(headers, Headers) else Headers(headers or {})
         self.body: bytes | Stream = body.encode() if isinstance(body, str) else b"" if body is None else body
         self.notes = ""
+        self.length: int | None = None
         self.finish: Callable[[Outcome, int], None] | None = None
 
     @classmethod

@@ -1,0 +1,431 @@
+"""One client connection: bytes to requests, responses to bytes, one request at a time, in order.
+
+States: a head is awaited or arrives; a request is answered (its body may still arrive); a refusal has been sent and
+what still comes is thrown away. Timers are looked at by `check`, which the server calls every tick.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import httptools
+
+from wws.core.wire import head as rules
+from wws.errors import Refusal
+from wws.hosts.server import outgoing
+from wws.hosts.server.incoming import IncomingBody
+from wws.hosts.server.limits import HIGH_WATER
+from wws.hosts.server.pump import Pump
+from wws.hosts.server.tasks import start
+from wws.http import Body, Headers, Pair, Request, Response
+
+if TYPE_CHECKING:
+    from wws.hosts.server.server import Server
+
+_NO_BODY = Body()
+_VERSION_ERROR = "Invalid HTTP version"
+_TOO_LARGE = rules.Refused(431, "The header block is too large.")
+_DATA_AFTER_CLOSE = "Data after `Connection: close`"
+
+
+class _Turn(NamedTuple):
+    """A request that waits for its turn, or a refusal in its place."""
+
+    request: Request | None
+    keep_alive: bool
+    version_1_0: bool = False
+    refused: rules.Refused | None = None
+
+
+class Transport(Protocol):
+    """What is used of an asyncio transport."""
+
+    def write(self, data: bytes) -> None: ...
+    def close(self) -> None: ...
+    def abort(self) -> None: ...
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+    def can_write_eof(self) -> bool: ...
+    def write_eof(self) -> None: ...
+    def is_closing(self) -> bool: ...
+    def get_extra_info(self, name: str, default: Any = None) -> Any: ...
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
+
+
+class Connection(asyncio.Protocol):
+    """The protocol object of one accepted socket."""
+
+    __slots__ = (
+        "_body", "_closing", "_discarded", "_fields", "_head_bytes", "_head_since", "_held", "_keep_alive", "_loop", "_parser",
+        "_paused", "_peer", "_pump", "_request", "_seen", "_server", "_stalled", "_target", "_task", "_transport", "_turns",
+        "_version_1_0", "_body_since",
+    )  # fmt: skip
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._loop = server.loop
+        self._transport: Transport | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._peer = ""
+        # the message being parsed
+        self._target = b""
+        self._fields: list[Pair] = []
+        self._head_bytes = 0
+        self._head_since: float | None = server.loop.time()
+        self._body: IncomingBody | None = None
+        self._body_since = 0.0
+        # the request being answered, and those that wait
+        self._turns: deque[_Turn] = deque()
+        self._request: Request | None = None
+        self._keep_alive = True
+        self._version_1_0 = False
+        self._task: asyncio.Task[Response] | None = None
+        self._pump: Pump | None = None
+        # the connection
+        self._held = False  # reading is paused because requests wait for their turn
+        self._paused = False
+        self._stalled: float | None = None
+        self._closing: float | None = None
+        self._discarded = 0
+        self._seen = server.loop.time()
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+        if not self._server.opened(self):
+            transport.abort()
+            return
+        peer = transport.get_extra_info("peername")
+        self._peer = peer[0] if isinstance(peer, tuple) else ""
+        transport.set_write_buffer_limits(high=HIGH_WATER)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server.closed(self)
+        self._transport = None
+        self._turns.clear()
+        if self._body is not None:
+            self._body.fail(Refusal("client_closed"))
+        if self._task is not None:
+            self._task.cancel()
+        if self._pump is not None:
+            self._pump.abort()
+
+    def eof_received(self) -> bool:
+        return False  # the client is gone, or will not hear us for long: connection_lost follows and cancels what runs
+
+    def pause_writing(self) -> None:
+        self._paused = True
+        self._stalled = self._loop.time()
+        if self._pump is not None:
+            self._pump.pause()
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        self._stalled = None
+        if self._pump is not None:
+            self._pump.resume()
+
+    def data_received(self, data: bytes) -> None:
+        if self._closing is not None:
+            self._discard(len(data))
+            return
+        self._seen = now = self._loop.time()
+        if self._head_since is None and self._body is None:
+            self._head_since = now
+        self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._keep_alive_off()  # RFC 9110 section 7.8: a server MAY ignore Upgrade; what follows is not ours to read
+        except httptools.HttpParserError as error:
+            self._malformed(error)
+        else:
+            if self._head_since is not None and self._head_bytes > rules.MAX_HEADER_BYTES + rules.MAX_TARGET:
+                self._queue_refusal(_TOO_LARGE)
+            elif self._body is not None and len(self._fields) > rules.MAX_HEADERS:
+                self._body.fail(Refusal("invalid_request", "Too many trailer fields."))
+        if self._request is None:
+            if self._turns:
+                self._next()
+        elif self._turns and not self._held and self._transport is not None:
+            self._held = True
+            self._transport.pause_reading()
+
+    # httptools callbacks
+
+    def on_url(self, piece: bytes) -> None:
+        self._target += piece
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        parser = self._parser
+        fields, self._fields = self._fields, []  # what comes after is the trailer section, which nobody reads
+        target, self._target = self._target, b""
+        first = dict(fields)
+        self._head_since = None
+        version = parser.get_http_version()
+        method = parser.get_method()
+        if self._head_bytes > rules.MAX_HEADER_BYTES:
+            size = sum([len(name) + len(value) + 4 for name, value in fields])
+            if size > rules.MAX_HEADER_BYTES:
+                self._queue_refusal(_TOO_LARGE)
+                raise _Stop
+        checked = rules.check(version, method, target, fields, first)
+        if isinstance(checked, rules.Refused):
+            self._queue_refusal(checked)
+            raise _Stop
+        if len(self._turns) >= self._server.limits.pipeline:
+            self._queue_refusal(rules.Refused(503, "Too many pipelined requests."))
+            raise _Stop
+        origin_form, authority, length = checked
+        body: Body = _NO_BODY
+        if length != 0:
+            expects = version == "1.1" and first.get(b"expect", b"").lower() == b"100-continue"
+            self._body = body = IncomingBody(self._loop, length, self._flow, self._continue if expects else None)
+            self._body_since = self._loop.time()
+        request = Request(
+            method.decode("ascii"),
+            origin_form,
+            Headers.trusted(fields, first),
+            body,
+            authority=authority,
+            scheme=self._server.scheme,
+            client=self._peer if not self._server.proxies else self._client(fields),
+        )
+        self._turns.append(_Turn(request, parser.should_keep_alive(), version == "1.0"))
+
+    def on_body(self, data: bytes) -> None:
+        if self._body is not None:
+            self._body.feed(data)
+
+    def on_message_complete(self) -> None:
+        self._head_bytes = 0
+        self._fields.clear()
+        if self._body is not None:
+            self._body.finish()
+            self._body = None
+
+    # requests, in order
+
+    def _client(self, fields: list[Pair]) -> str:
+        values = [value.decode("latin-1") for name, value in fields if name == b"x-forwarded-for"]
+        return self._server.client_address(self._peer, values)
+
+    def _next(self) -> None:
+        """Starts the first of the waiting requests."""
+        turn = self._turns.popleft()
+        if turn.refused is not None or turn.request is None:
+            status, reason = turn.refused or rules.Refused(400, "Bad request.")
+            self._refuse(status, reason)
+            return
+        self._request = turn.request
+        self._keep_alive = turn.keep_alive
+        self._version_1_0 = turn.version_1_0
+        coro = self._server.app(turn.request)
+        try:
+            outcome = start(coro, self._loop)
+        except Exception as error:
+            self._respond(self._server.failed(turn.request, error))
+            return
+        if isinstance(outcome, asyncio.Task):
+            self._task = outcome
+            outcome.add_done_callback(self._answered)
+        else:
+            self._respond(outcome)
+
+    def _answered(self, task: asyncio.Task[Response]) -> None:
+        self._task = None
+        if task.cancelled():
+            if self._transport is not None:
+                self._transport.abort()
+            return
+        error = task.exception()
+        if self._transport is None or self._request is None:
+            if error is None:
+                self._abandon(task.result())
+            return
+        self._respond(task.result() if error is None else self._server.failed(self._request, error))
+
+    def _abandon(self, response: Response) -> None:
+        """An answer came for a client that is gone."""
+        if not isinstance(response.body, bytes):
+            Pump.drop(response.body)
+        if response.finish is not None:
+            response.finish("client_closed", 0)
+
+    def _respond(self, response: Response) -> None:
+        transport, request = self._transport, self._request
+        if transport is None or request is None or self._closing is not None:
+            self._abandon(response)
+            return
+        body = request.body
+        if body is not _NO_BODY and isinstance(body, IncomingBody) and not body.complete:
+            # The next request would have to be found behind bytes nobody wants: close instead, and say so.
+            self._keep_alive = False
+            if body.failed is not None and response.status < 400:
+                self._abandon(response)
+                self._refuse(400, "The body's framing is malformed.")
+                return
+        close = not self._keep_alive or self._server.draining
+        content = response.body
+        if isinstance(content, bytes):
+            self._send_whole(transport, request, response, content, close)
+        else:
+            self._pump = Pump(self, transport, request, response, close, self._version_1_0)
+            if self._paused:
+                self._pump.pause()
+            self._pump.start()
+
+    def _send_whole(self, transport: Transport, request: Request, response: Response, content: bytes, close: bool) -> None:
+        status = response.status
+        size = len(content)
+        if request.method == "HEAD":
+            size = response.length if response.length is not None else size
+            content = b""
+        framing = b"content-length: %d\r\n" % size
+        if status in outgoing.BODILESS:
+            framing, content = b"", b""
+        transport.write(outgoing.head(response, self._server.date, framing, close) + content)
+        if response.finish is not None:
+            response.finish("done", len(content))
+        self.sent(close)
+
+    def sent(self, close: bool) -> None:
+        """The answer is on its way: closes, or takes the next request. Called by the pump too."""
+        self._pump = None
+        self._request = None
+        self._seen = self._loop.time()
+        self._head_since = None
+        transport = self._transport
+        if transport is None:
+            return
+        if close:
+            self._turns.clear()
+            if self._body is not None:
+                self._linger()
+            else:
+                transport.close()
+        elif self._turns:
+            self._loop.call_soon(self._take_turn)
+        elif self._held:
+            self._held = False
+            transport.resume_reading()
+
+    def _take_turn(self) -> None:
+        if self._request is None and self._turns and self._transport is not None and self._closing is None:
+            self._next()
+
+    # refusals
+
+    def _queue_refusal(self, refused: rules.Refused) -> None:
+        """Refuses the message being parsed, after those before it; nothing behind it is read."""
+        self._turns.append(_Turn(None, False, refused=refused))
+        self._head_since = None
+
+    def _malformed(self, error: httptools.HttpParserError) -> None:
+        if isinstance(error.__context__, _Stop) or str(error) == _DATA_AFTER_CLOSE:
+            return
+        if self._body is not None:
+            # A chunk that is none: the reader of the body learns of it, and no later bytes are looked at.
+            self._body.fail(Refusal("invalid_request", "The body's framing is malformed."))
+            self._keep_alive_off()
+            return
+        status = 505 if str(error) == _VERSION_ERROR else 400
+        self._queue_refusal(rules.Refused(status, f"Malformed request: {error}."))
+
+    def _keep_alive_off(self) -> None:
+        if self._turns:
+            self._turns[-1] = self._turns[-1]._replace(keep_alive=False)
+        else:
+            self._keep_alive = False
+
+    def _refuse(self, status: int, reason: str) -> None:
+        """Answers once, then closes; what the client still sends is thrown away for a moment."""
+        if self._transport is None or self._closing is not None:
+            return
+        self._transport.write(outgoing.refusal(status, reason, self._server.date))
+        self._server.refused(status)
+        self._linger()
+
+    def _linger(self) -> None:
+        """Half-closes and reads on for a moment: a reset would destroy an answer the client has not read yet."""
+        transport = self._transport
+        if transport is None:
+            return
+        self._turns.clear()
+        self._closing = self._loop.time()
+        if transport.can_write_eof():
+            transport.write_eof()
+        transport.resume_reading()
+
+    def _discard(self, size: int) -> None:
+        self._discarded += size
+        if self._discarded > self._server.limits.linger_bytes and self._transport is not None:
+            self._transport.abort()
+
+    # flow and timers
+
+    def _flow(self, read: bool) -> None:
+        if self._transport is not None:
+            if read:
+                self._body_since = self._loop.time()
+                self._transport.resume_reading()
+            else:
+                self._transport.pause_reading()
+
+    def _continue(self) -> None:
+        if self._transport is not None:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def check(self, now: float) -> None:
+        """Acts on what has taken too long at `now`; called every tick."""
+        limits, transport = self._server.limits, self._transport
+        if transport is None:
+            return
+        if self._closing is not None:
+            if now - self._closing > limits.linger:
+                transport.abort()
+        elif self._stalled is not None:
+            if now - self._stalled > limits.write_stall:
+                transport.abort()
+        elif self._body is not None and self._body.wanted:
+            spent = now - self._body_since
+            if spent > limits.body_grace and self._body.received < spent * limits.body_rate:
+                self._body.fail(Refusal("request_timeout", "The body arrives too slowly."))
+        elif self._request is None:
+            if self._head_since is not None:
+                if now - self._head_since > limits.header_timeout:
+                    if self._head_bytes:
+                        self._refuse(408, "The request did not arrive in time.")
+                    else:
+                        transport.close()
+            elif now - self._seen > limits.keep_alive:
+                transport.close()
+
+    @property
+    def date(self) -> bytes:
+        """The Date line of this second."""
+        return self._server.date
+
+    def stream_failed(self, request: Request, error: Exception) -> None:
+        """A streamed answer raised on its way."""
+        self._server.stream_failed(request, error)
+
+    def drain(self) -> None:
+        """The server stops: an idle connection closes now, a busy one after its answer."""
+        if self._request is None and self._transport is not None and self._closing is None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Ends the connection at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+
+class _Stop(Exception):
+    """Stops the parser; the reason is already queued."""

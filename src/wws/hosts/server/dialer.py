@@ -1,0 +1,99 @@
+"""The self-hosted `Dial`: HTTP/1.1 exchanges over pooled connections."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import ssl
+
+from wws.bindings import Endpoint
+from wws.core.policy import Timeouts
+from wws.errors import UpstreamCut, UpstreamTimeout
+from wws.hosts.server.limits import UpstreamLimits
+from wws.hosts.server.pool import Pool
+from wws.http import Body, Pair, Response
+
+# RFC 9110 section 9.2.2: these may be sent again when a kept connection turns out to be closed.
+_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
+
+
+class Dialer:
+    """One `Dial` for one event loop. `tick` is called by the server; `close` at the end."""
+
+    __slots__ = ("_context", "_limits", "_loop", "_pools")
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, limits: UpstreamLimits | None = None, context: ssl.SSLContext | None = None
+    ) -> None:
+        self._loop = loop
+        self._limits = limits or UpstreamLimits()
+        self._context = context
+        self._pools: dict[str, Pool] = {}
+
+    def _pool(self, endpoint: Endpoint) -> Pool:
+        if endpoint.scheme == "https" and self._context is None:
+            self._context = ssl.create_default_context()
+            self._context.minimum_version = ssl.TLSVersion.TLSv1_2
+            self._context.set_alpn_protocols(["http/1.1"])
+        context = self._context if endpoint.scheme == "https" else None
+        pool = self._pools[endpoint.origin] = Pool(endpoint, self._loop, self._limits, context)
+        return pool
+
+    async def send(
+        self,
+        endpoint: Endpoint,
+        method: str,
+        target: str,
+        headers: list[Pair],
+        body: bytes | Body,
+        timeouts: Timeouts,
+        deadline: float | None = None,
+    ) -> Response:
+        """See `wws.bindings.Dial`."""
+        pool = self._pools.get(endpoint.origin) or self._pool(endpoint)
+        payload: bytes | Body = body
+        if not isinstance(body, bytes):
+            whole = body.ready()
+            payload = body if whole is None else whole
+        parts = [f"{method} {target} HTTP/1.1\r\nhost: {endpoint.authority}\r\n".encode("ascii")]
+        for name, value in headers:
+            parts += (name, b": ", value, b"\r\n")
+        head = b"".join(parts)
+        end = math.inf if deadline is None else deadline
+        connection = pool.take() or await pool.connect(self._connect_timeout(timeouts, end))
+        try:
+            return await connection.exchange(head, payload, method, timeouts, end)
+        except asyncio.CancelledError:
+            connection.cancel()
+            raise
+        except UpstreamCut as cut:
+            # A kept connection that closed before a byte of the answer was stale: the request may go once more, if it may.
+            if cut.answered or not connection.reused or method not in _IDEMPOTENT or not isinstance(payload, bytes):
+                raise
+        connection = await pool.connect(self._connect_timeout(timeouts, end))
+        try:
+            return await connection.exchange(head, payload, method, timeouts, end)
+        except asyncio.CancelledError:
+            connection.cancel()
+            raise
+
+    def _connect_timeout(self, timeouts: Timeouts, deadline: float) -> float:
+        left = deadline - self._loop.time()
+        if left <= 0:
+            raise UpstreamTimeout("total")
+        return min(timeouts.connect, left)
+
+    def tick(self, now: float) -> None:
+        """Looks at every timer."""
+        for pool in self._pools.values():
+            pool.check(now)
+
+    def close(self) -> None:
+        """Closes every connection."""
+        for pool in self._pools.values():
+            pool.close()
+
+    @property
+    def open_connections(self) -> int:
+        """How many connections there are, idle ones included."""
+        return sum(len(pool.connections) for pool in self._pools.values())

@@ -1,0 +1,414 @@
+"""One connection to an upstream, and the one exchange it carries at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+import httptools
+
+from wws.errors import UpstreamCut, UpstreamError, UpstreamMalformed, UpstreamTimeout
+from wws.hosts.server.limits import HIGH_WATER, UPSTREAM_HEADER_BYTES
+from wws.hosts.server.outgoing import BODILESS, LAST_CHUNK, chunk
+from wws.hosts.server.pump import Piped, Sink
+from wws.http import Body, Headers, Pair, Response
+
+if TYPE_CHECKING:
+    from wws.core.policy import Timeouts
+    from wws.hosts.server.connection import Transport
+    from wws.hosts.server.pool import Pool
+
+_SWITCHING = 101
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """Sends one request at a time and parses the answers, as strictly as the server side parses requests.
+
+    `due` is the monotonic second at which the exchange counts as silent; the pool's owner looks at it every tick.
+    """
+
+    __slots__ = (
+        "_answer", "_answered", "_complete", "_fields", "_head_bytes", "_head_done", "_loop", "_paused", "_pieces", "_pool", "_stream",
+        "_timeouts", "_total", "_transport", "_upload", "_writable", "broken", "due", "head_request", "idle_since", "keep_alive",
+        "parser", "phase", "reused", "until_eof",
+    )  # fmt: skip
+
+    def __init__(self, pool: Pool, loop: asyncio.AbstractEventLoop) -> None:
+        self._pool = pool
+        self._loop = loop
+        self._transport: Transport | None = None
+        self.parser = httptools.HttpResponseParser(self)
+        self.broken = False
+        self.reused = False
+        self.idle_since = 0.0
+        self.due = math.inf
+        self.phase = "first_byte"
+        self.keep_alive = False
+        self.head_request = False
+        self.until_eof = False
+        self._total = math.inf
+        self._timeouts: Timeouts | None = None
+        self._answer: asyncio.Future[Response] | None = None
+        self._answered = False
+        self._fields: list[Pair] = []
+        self._head_bytes = 0
+        self._head_done = False
+        self._complete = True
+        self._pieces: list[bytes] = []
+        self._stream: UpstreamStream | None = None
+        self._paused = False
+        self._upload: asyncio.Task[None] | None = None
+        self._writable: asyncio.Event | None = None
+
+    # an exchange
+
+    def exchange(
+        self, head: bytes, body: bytes | Body, method: str, timeouts: Timeouts, deadline: float
+    ) -> asyncio.Future[Response]:
+        """Sends a request; the future has the response when its head has come, or the error.
+
+        `head` is everything up to the framing field, which is added here. Cancelling the future closes the connection.
+        """
+        transport = self._transport
+        assert transport is not None and self._complete
+        self._complete = self._head_done = self._answered = False
+        self._head_bytes = 0
+        self._fields = []
+        self.until_eof = False
+        self.head_request = method == "HEAD"
+        self._timeouts = timeouts
+        self._total = deadline
+        self.phase = "first_byte"
+        self.due = min(self._loop.time() + timeouts.first_byte, deadline)
+        answer = self._answer = self._loop.create_future()
+        if isinstance(body, bytes):
+            if body or method in _BODY_EXPECTED:
+                transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body))
+            else:
+                transport.write(head + b"\r\n")
+        else:
+            self._upload = self._loop.create_task(self._send_body(head, body))
+        return answer
+
+    async def _send_body(self, head: bytes, body: Body) -> None:
+        transport = self._transport
+        if transport is None:
+            return
+        chunked = body.length is None
+        framing = b"transfer-encoding: chunked\r\n\r\n" if chunked else b"content-length: %d\r\n\r\n" % (body.length or 0)
+        transport.write(head + framing)
+        self._writable = asyncio.Event()
+        self._writable.set()
+        try:
+            async for data in body.chunks():
+                # While the client uploads, the upstream owes nothing: the first byte is due after the last one sent.
+                self.due = self._total
+                transport.write(chunk(data) if chunked else data)
+                await self._writable.wait()
+            if chunked:
+                transport.write(LAST_CHUNK)
+            if self._timeouts is not None and not self._head_done:
+                self.due = min(self._loop.time() + self._timeouts.first_byte, self._total)
+        except Exception as error:
+            self.fail(error)
+
+    def cancel(self) -> None:
+        """Nobody wants the answer: the upstream sees its connection close."""
+        if not self._complete or self.broken:
+            self._pieces.clear()
+            self._stream = None
+            self._answer = None
+            self._close()
+
+    def fail(self, error: Exception) -> None:
+        """Ends the exchange with `error` and the connection with it."""
+        answer, self._answer = self._answer, None
+        stream, self._stream = self._stream, None
+        self._close()
+        if answer is not None and not answer.done():
+            answer.set_exception(error)
+        elif stream is not None:
+            stream.end(error)
+
+    def _close(self) -> None:
+        self.broken = True
+        self.due = math.inf
+        if self._upload is not None:
+            self._upload.cancel()
+            self._upload = None
+        if self._transport is not None:
+            self._transport.abort()
+
+    def discard(self) -> None:
+        """Closes a connection that is not to be used again."""
+        self._close()
+
+    def check(self, now: float) -> None:
+        """Fails the exchange when it has been silent past `due`."""
+        if now < self.due:
+            return
+        phase: Any = "total" if now >= self._total else self.phase
+        self.fail(UpstreamTimeout(phase))
+
+    def cut_short(self) -> UpstreamError:
+        """What the end of the connection means at this point."""
+        return UpstreamCut("closed before the answer was whole", answered=self._answered)
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self.broken = True
+        if not self._complete:
+            if self.until_eof and exc is None and self._head_done:
+                self.on_message_complete()
+                self._deliver()
+            else:
+                self.fail(self.cut_short())
+        self._pool.gone(self)
+
+    def eof_received(self) -> bool:
+        return False
+
+    def pause_writing(self) -> None:
+        if self._writable is not None:
+            self._writable.clear()
+
+    def resume_writing(self) -> None:
+        if self._writable is not None:
+            self._writable.set()
+
+    def data_received(self, data: bytes) -> None:
+        if self._complete:
+            self._close()  # bytes nobody asked for: whatever they are, this connection cannot be trusted with another request
+            return
+        self._answered = True
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.fail(UpstreamMalformed("unexpected protocol switch"))
+            return
+        except httptools.HttpParserError as error:
+            if not self._complete:
+                reason = error.__context__ if isinstance(error.__context__, UpstreamMalformed) else UpstreamMalformed(str(error))
+                self.fail(reason)
+                return
+            self.keep_alive = False
+        if not self._head_done:
+            self._head_bytes += len(data)
+            if self._head_bytes > UPSTREAM_HEADER_BYTES:
+                self.fail(UpstreamMalformed("the header block is too large"))
+            return
+        if not self._complete and not self._paused and self._timeouts is not None:
+            self.phase = "idle"
+            self.due = min(self._loop.time() + self._timeouts.idle, self._total)
+        self._deliver()
+
+    # httptools callbacks
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        status = self.parser.get_status_code()
+        if status < 200:
+            if status == _SWITCHING:
+                raise UpstreamMalformed("unexpected protocol switch")
+            self._fields = []
+            return
+        self._head_done = True
+        self.keep_alive = self.parser.should_keep_alive()
+        fields = self._fields
+        first = dict(fields)
+        if len(first) != len(fields):
+            for name in (b"content-length", b"transfer-encoding"):
+                if sum(field == name for field, _ in fields) > 1:
+                    raise UpstreamMalformed(f"two {name.decode()} fields")
+        coding = first.get(b"transfer-encoding")
+        if coding is not None and coding.lower() != b"chunked":
+            raise UpstreamMalformed("a transfer coding other than chunked")
+        length = first.get(b"content-length")
+        if length is not None and not length.isdigit():
+            raise UpstreamMalformed("Content-Length is not a number")
+        bodiless = self.head_request or status in BODILESS
+        # RFC 9112 section 6.3, rule 8: neither length nor chunked, so the end of the connection ends the body.
+        self.until_eof = not bodiless and coding is None and length is None
+        response = Response(b"", status, Headers.trusted(fields, first))
+        if length is not None and (coding is None or bodiless):
+            response.length = int(length)
+        self._stream = UpstreamStream(self, response)
+        if self.head_request:
+            self.on_message_complete()  # the parser does not know that no body follows: it is replaced in _release
+
+    def on_body(self, data: bytes) -> None:
+        self._pieces.append(data)
+
+    def on_message_complete(self) -> None:
+        if self._head_done:
+            self._complete = True
+            self.due = math.inf
+
+    # delivery
+
+    def _deliver(self) -> None:
+        """Hands on what this read brought, in one piece."""
+        pieces = self._pieces
+        data = b"" if not pieces else pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        stream = self._stream
+        if stream is None:
+            return
+        answer = self._answer
+        complete = self._complete
+        if complete:
+            self._stream = None
+        if answer is not None:
+            self._answer = None
+            response = stream.response
+            if complete:
+                response.body = data
+            else:
+                response.body = stream
+                stream.feed(data)
+            if answer.done():  # cancelled meanwhile
+                self._close()
+                return
+            answer.set_result(response)
+        else:
+            if data:
+                stream.feed(data)
+            if complete:
+                stream.end(None)
+        if complete:
+            self._release()
+
+    def _release(self) -> None:
+        if self._upload is not None:
+            if not self._upload.done():
+                self._close()  # answered before the upload was whole
+                return
+            self._upload = None
+        if self.broken or not self.keep_alive or self.until_eof:
+            self._close()
+            return
+        if self.head_request:
+            self.parser = httptools.HttpResponseParser(self)
+        if self._paused and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+        self._pool.release(self)
+
+    def hold(self, paused: bool) -> None:
+        """Stops or resumes reading; a paused upstream is not silent."""
+        if paused == self._paused:
+            return
+        self._paused = paused
+        if self._transport is None or self._complete:
+            return
+        if paused:
+            self._transport.pause_reading()
+            self.due = self._total
+        else:
+            self._transport.resume_reading()
+            if self._timeouts is not None:
+                self.due = min(self._loop.time() + self._timeouts.idle, self._total)
+
+
+_BODY_EXPECTED = frozenset({"POST", "PUT", "PATCH"})
+
+
+class UpstreamStream(Piped):
+    """The body of an answer that has not come whole: read by iterating, or given to a sink as it comes."""
+
+    __slots__ = ("_connection", "_ended", "_error", "_pieces", "_sink", "_waiter", "_waiting", "response")
+
+    def __init__(self, connection: UpstreamConnection, response: Response) -> None:
+        self.transform = None
+        self.response = response
+        self._connection = connection
+        self._pieces: list[bytes] = []
+        self._waiting = 0
+        self._ended = False
+        self._error: Exception | None = None
+        self._sink: Sink | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    # fed by the connection
+
+    def feed(self, data: bytes) -> None:
+        """More has come."""
+        if self._sink is not None:
+            self._sink.feed(data)
+            return
+        if data:
+            self._pieces.append(data)
+            self._waiting += len(data)
+            if self._waiting > HIGH_WATER and self._waiter is None:
+                self._connection.hold(True)
+        self._wake()
+
+    def end(self, error: Exception | None) -> None:
+        """Nothing more comes."""
+        self._ended = True
+        self._error = error
+        if self._sink is not None:
+            self._sink.end(error)
+        self._wake()
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    # read by its one reader
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            if self._pieces:
+                yield self._take()
+            elif self._ended:
+                if self._error is not None:
+                    raise self._error
+                return
+            else:
+                self._connection.hold(False)
+                self._waiter = asyncio.get_running_loop().create_future()
+                await self._waiter
+
+    def _take(self) -> bytes:
+        pieces = self._pieces
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        self._waiting = 0
+        return data
+
+    def pipe(self, sink: Sink) -> None:
+        self._sink = sink
+        if self._pieces:
+            sink.feed(self._take())
+        if self._ended:
+            sink.end(self._error)
+        else:
+            self._connection.hold(False)
+
+    def pause(self) -> None:
+        if not self._ended:
+            self._connection.hold(True)
+
+    def resume(self) -> None:
+        if not self._ended:
+            self._connection.hold(False)
+
+    def cancel(self) -> None:
+        if not self._ended:
+            self._ended = True
+            self._sink = None
+            self._connection.cancel()
+
+    async def aclose(self) -> None:
+        self.cancel()

@@ -1,0 +1,150 @@
+"""A request's body while it arrives from a client socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+from wws.errors import Refusal
+from wws.hosts.server.limits import HIGH_WATER
+from wws.http import Body
+
+_UNLIMITED = 1 << 62
+
+
+class IncomingBody(Body):
+    """Fed by the connection, read by one reader.
+
+    Reading stops (`pause`) while more than HIGH_WATER bytes wait for a reader who takes the body in pieces, or for any
+    reader at all. A body that ends early, or is framed badly, raises in the reader; a short body never looks whole.
+    """
+
+    __slots__ = (
+        "_continue",
+        "_error",
+        "_flow",
+        "_limit",
+        "_loop",
+        "_paused",
+        "_pieces",
+        "_waiter",
+        "_waiting",
+        "complete",
+        "received",
+    )
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        length: int | None,
+        flow: Callable[[bool], None],
+        send_continue: Callable[[], None] | None,
+    ) -> None:
+        self.length = length
+        self.complete = False
+        self.received = 0
+        self._loop = loop
+        self._pieces: list[bytes] = []
+        self._waiting = 0  # bytes in _pieces
+        self._limit = HIGH_WATER  # of bytes waiting, before the sender is paused
+        self._flow = flow  # True: read on; False: stop reading
+        self._continue = send_continue
+        self._paused = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._error: Refusal | None = None
+
+    @property
+    def failed(self) -> Refusal | None:
+        """Why the body can never be whole, once that is known."""
+        return self._error
+
+    def feed(self, data: bytes) -> None:
+        """More of the body has come."""
+        self._pieces.append(data)
+        self._waiting += len(data)
+        self.received += len(data)
+        if self._waiting > self._limit and not self._paused:
+            self._paused = True
+            self._flow(False)
+        if self._waiter is not None:
+            self._wake()
+
+    def finish(self) -> None:
+        """The body is whole."""
+        self.complete = True
+        if self._waiter is not None:
+            self._wake()
+
+    def fail(self, error: Refusal) -> None:
+        """The body will never be whole."""
+        if not self.complete and self._error is None:
+            self._error = error
+            if self._waiter is not None:
+                self._wake()
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    async def _more(self) -> None:
+        # RFC 9110 section 10.1.1: 100 is sent when somebody wants the body, which is after the request passed auth and limits.
+        if self._continue is not None:
+            send, self._continue = self._continue, None
+            send()
+        self._resume()
+        self._waiter = self._loop.create_future()
+        await self._waiter
+
+    def _resume(self) -> None:
+        if self._paused and self._waiting <= self._limit:
+            self._paused = False
+            self._flow(True)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether a reader waits for bytes the client owes."""
+        return self._waiter is not None
+
+    def ready(self) -> bytes | None:
+        """The whole body when it is here, else None."""
+        if not self.complete:
+            return None
+        if len(self._pieces) != 1:
+            self._pieces = [b"".join(self._pieces)]
+        return self._pieces[0]
+
+    async def read(self, limit: int | None = None) -> bytes:
+        """The whole body, at most `limit` bytes: a longer one is refused from its announced length, or as soon as it is seen."""
+        most = _UNLIMITED if limit is None else limit
+        if (self.length or 0) > most:
+            raise _too_large(most)
+        self._limit = most
+        while not self.complete:
+            if self._error is not None:
+                raise self._error
+            if self._waiting > most:
+                raise _too_large(most)
+            await self._more()
+        if self._waiting > most:
+            raise _too_large(most)
+        data = self.ready()
+        return data if data is not None else b""
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body in pieces, each given once."""
+        while True:
+            while self._pieces:
+                data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+                self._pieces.clear()
+                self._waiting = 0
+                yield data
+            if self.complete:
+                return
+            if self._error is not None:
+                raise self._error
+            await self._more()
+
+
+def _too_large(limit: int) -> Refusal:
+    return Refusal("body_too_large", f"The body is larger than the {limit} bytes allowed here.")

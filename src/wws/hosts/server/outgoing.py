@@ -1,0 +1,44 @@
+"""A response as bytes: head and framing, and the pump that sends a stream to a client."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from wws.http import Response
+
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+STATUS_LINES = {code: f"HTTP/1.1 {code} {_PHRASES.get(code, 'Status')}\r\n".encode() for code in range(100, 1000)}
+
+# RFC 9110 section 6.4.1: answers with these statuses have no content, whatever their fields say.
+BODILESS = frozenset({204, 304})
+CLOSE = b"connection: close\r\n"
+
+
+def head(response: Response, date: bytes, framing: bytes, close: bool) -> bytes:
+    """Status line and fields. `framing` is the `content-length` or `transfer-encoding` line, or b""."""
+    parts = [STATUS_LINES[response.status]]
+    for name, value in response.headers.raw:
+        parts += (name, b": ", value, b"\r\n")
+    parts.append(date)
+    if response.notes:
+        parts.append(response.notes.encode("latin-1"))
+    parts.append(framing)
+    if close:
+        parts.append(CLOSE)
+    parts.append(b"\r\n")
+    return b"".join(parts)
+
+
+def refusal(status: int, reason: str, date: bytes) -> bytes:
+    """The whole answer to a message that is refused before it is a request."""
+    body = reason.encode() + b"\n"
+    fields = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\ncache-control: no-store\r\n" % len(body)
+    return STATUS_LINES[status] + fields + date + CLOSE + b"\r\n" + body
+
+
+def chunk(data: bytes) -> bytes:
+    """One chunk of the chunked coding (RFC 9112 section 7.1)."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+LAST_CHUNK = b"0\r\n\r\n"

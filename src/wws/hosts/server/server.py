@@ -1,0 +1,174 @@
+"""The listening side: accepts connections, ticks their timers, drains at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import ssl
+from collections.abc import Callable, Coroutine, Sequence
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+
+from wws.core.wire.address import Network, client_address
+from wws.hosts.server.connection import Connection
+from wws.hosts.server.limits import TICK, ServerLimits
+from wws.http import Request, Response
+
+App = Callable[[Request], Coroutine[Any, Any, Response]]
+_BACKLOG = 2048  # uvicorn's
+_log = logging.getLogger("wws.server")
+
+
+class Server:
+    """Serves one app on any number of addresses in one event loop.
+
+    `app` turns a request into a response; what it raises becomes a plain 500. `on_tick` is called with the loop's time
+    every TICK seconds, for whoever else has timers.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        limits: ServerLimits | None = None,
+        tls: ssl.SSLContext | None = None,
+        proxies: tuple[Network, ...] = (),
+        on_tick: Callable[[float], None] | None = None,
+    ) -> None:
+        self.app = app
+        self.loop = loop
+        self.limits = limits or ServerLimits()
+        self.proxies = proxies
+        self.scheme = "http" if tls is None else "https"
+        self.date = _date()
+        self.draining = False
+        self.connections: set[Connection] = set()
+        self.refusals: dict[int, int] = {}
+        self._tls = tls
+        self._on_tick = on_tick
+        self._listeners: list[asyncio.AbstractServer] = []
+        self._unix: list[str] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._idle: asyncio.Event = asyncio.Event()
+
+    # listening
+
+    async def listen(self, address: str) -> str:
+        """Listens on `host:port`, `[ipv6]:port` or `unix:/path`; gives the address really bound (port 0 is filled in).
+
+        Raises `OSError` when it cannot.
+        """
+        extra: dict[str, Any] = {"ssl": self._tls, "backlog": _BACKLOG}
+        if self._tls is not None:
+            extra["ssl_handshake_timeout"] = self.limits.header_timeout
+        if address.startswith("unix:"):
+            path = address[len("unix:") :]
+            _remove_stale(path)
+            self._listeners.append(await self.loop.create_unix_server(self._connection, path, **extra))
+            self._unix.append(path)
+            bound = address
+        else:
+            host, _, port = address.rpartition(":")
+            bare = host.strip("[]")
+            listener = await self.loop.create_server(self._connection, bare or None, int(port), **extra)
+            self._listeners.append(listener)
+            bound = f"{host}:{listener.sockets[0].getsockname()[1]}"
+        if self._timer is None:
+            self._timer = self.loop.call_later(TICK, self._tick)
+        return bound
+
+    def _connection(self) -> Connection:
+        return Connection(self)
+
+    def _tick(self) -> None:
+        now = self.loop.time()
+        self.date = _date()
+        for connection in list(self.connections):
+            connection.check(now)
+        if self._on_tick is not None:
+            self._on_tick(now)
+        self._timer = self.loop.call_later(TICK, self._tick)
+
+    # told by connections
+
+    def opened(self, connection: Connection) -> bool:
+        """Whether there is a place for one more."""
+        if len(self.connections) >= self.limits.connections:
+            return False
+        self.connections.add(connection)
+        return True
+
+    def closed(self, connection: Connection) -> None:
+        """A connection is gone."""
+        self.connections.discard(connection)
+        if not self.connections:
+            self._idle.set()
+
+    def refused(self, status: int) -> None:
+        """A message was refused before it was a request."""
+        self.refusals[status] = self.refusals.get(status, 0) + 1
+
+    def failed(self, request: Request, error: BaseException) -> Response:
+        """The answer when the app itself raised, which it never should."""
+        _log.error("unhandled error", exc_info=error)
+        return Response.text("The gateway failed on this request.\n", 500, {"cache-control": "no-store"})
+
+    def stream_failed(self, request: Request, error: BaseException) -> None:
+        """A stream raised while it was being sent."""
+        _log.warning("stream ended early: %s", type(error).__name__)
+
+    def client_address(self, peer: str, forwarded_for: Sequence[str]) -> str:
+        """The client's address, past trusted proxies."""
+        return client_address(peer, forwarded_for, self.proxies)
+
+    # the end
+
+    async def stop(self, grace: float) -> None:
+        """Stops listening, lets answers finish for `grace` seconds, then ends what is left."""
+        self.draining = True
+        for listener in self._listeners:
+            listener.close()
+        for path in self._unix:
+            _remove_stale(path)
+        for connection in list(self.connections):
+            connection.drain()
+        if self.connections:
+            self._idle.clear()
+            waiting = self.loop.create_task(self._idle.wait())
+            await asyncio.wait({waiting}, timeout=grace)
+            waiting.cancel()
+        for connection in list(self.connections):
+            connection.abort()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _date() -> bytes:
+    return f"date: {formatdate(usegmt=True)}\r\n".encode("ascii")
+
+
+def _remove_stale(path: str) -> None:
+    """Removes a socket file that nobody listens on any more."""
+    file = Path(path)
+    if not file.is_socket():
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(0.2)
+        try:
+            probe.connect(path)
+        except OSError:
+            os.unlink(path)
+
+
+def tls_context(cert: str, key: str) -> ssl.SSLContext:
+    """TLS for the listener, TLS 1.2 and newer, HTTP/1.1 only. Raises `OSError` (`ssl.SSLError` too) when the files do not fit."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(cert, key)
+    context.set_alpn_protocols(["http/1.1"])
+    return context

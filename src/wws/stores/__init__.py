@@ -1,0 +1,58 @@
+"""Where values and counts are kept; `open_store` takes the address that stands in `[kv] store`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+from wws.bindings import Clock
+from wws.stores.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from wws.stores.lmdb import LmdbStore
+
+__all__ = ["open_store"]
+
+_UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_ALLOWED = 'allowed are "memory:" and "lmdb:DIRECTORY" (with ?map_size=1GiB for more than 256 MiB)'
+
+
+def open_store(url: str, base: Path, clock: Clock | None = None) -> MemoryStore | LmdbStore:
+    """The store at `url`; a relative directory is below `base`, the project's folder.
+
+    Raises `ValueError` for an address that is none of the allowed, `StoreError` when the store cannot be opened.
+    """
+    scheme, colon, rest = url.partition(":")
+    if not colon:
+        raise ValueError(f"store {url!r} is not an address: {_ALLOWED}")
+    if scheme == "memory":
+        if rest:
+            raise ValueError(f"store {url!r}: write just memory:")
+        return MemoryStore(clock)
+    if scheme == "lmdb":
+        return _open_lmdb(url, rest, base, clock)
+    if scheme in ("redis", "rediss", "valkey"):
+        raise ValueError(f"store {url!r}: Redis and Valkey are not built in yet; {_ALLOWED}")
+    raise ValueError(f"store {url!r} has the unknown scheme {scheme!r}: {_ALLOWED}")
+
+
+def _open_lmdb(url: str, rest: str, base: Path, clock: Clock | None) -> LmdbStore:
+    from wws.stores.lmdb import MAP_SIZE, LmdbStore  # a project on memory: needs no lmdb
+
+    directory, _, query = rest.partition("?")
+    if not directory:
+        raise ValueError(f"store {url!r} names no directory: write lmdb:./.wws/state")
+    size = MAP_SIZE
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if name != "map_size":
+            raise ValueError(f"store {url!r} has the unknown option {name!r}: map_size is the only one")
+        size = _bytes(url, value)
+    return LmdbStore(base / directory, clock, size)
+
+
+def _bytes(url: str, text: str) -> int:
+    number, unit = text[:-3], text[-3:]
+    if unit not in _UNITS or not number.isdecimal() or not 1 <= int(number) * _UNITS[unit] <= 2**46:
+        raise ValueError(f"store {url!r}: map_size is a size such as 512MiB or 2GiB, not {text!r}")
+    return int(number) * _UNITS[unit]

@@ -1,0 +1,349 @@
+"""The store `lmdb:DIRECTORY`: one machine, any number of processes, kept across restarts.
+
+Two files, because values and counts need different promises:
+
+    kv.mdb        Values. Every commit is synced, by a thread, many writes in one commit: the event loop never waits for the disk
+                  and the file stays whole whatever happens. A `put` returns at once and is on the disk some milliseconds
+                  later (a power cut or kill -9 loses those milliseconds); `put(durable=True)` and `delete` return when it is.
+                  Other processes see a write when it is committed.
+    counters.mdb  Counts. The write transaction is the lock that makes them exact across processes. They are never synced: a
+                  process that dies loses none, but what a power cut leaves of them cannot be trusted, so counting begins
+                  anew after the machine has been started again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from struct import Struct
+
+import lmdb
+
+from wws.bindings import Clock, KeyPage, SystemClock
+from wws.core.limit import gcra, window
+from wws.core.limit.decision import Decision
+from wws.errors import StoreError
+from wws.stores.lmdb_file import EXPIRES, HASHED, MAX_KEY, NEVER, PLAIN, File, packed_key, remove_expired
+
+__all__ = ["LmdbStore"]
+
+MAP_SIZE = 256 * 1024 * 1024
+"""Bytes each file may grow to; a file takes room on the disk only for what is in it."""
+
+_NAME = Struct("<H")
+_SCANNED = 10_000
+"""Records looked at for one page of `list`: where many have expired the page is short."""
+_SWEEP_EVERY = 128
+"""New counts between two small sweeps, each of twice as many records: expired ones cannot pile up."""
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # Linux; elsewhere a restart of the machine goes unseen
+_HEAD = EXPIRES.size
+
+
+class LmdbStore:
+    """KV and Counter in a directory. Raises `StoreError` when it cannot be opened: one object per directory and process.
+
+    Open it after a fork, never before.
+    """
+
+    consistency = "exact across the processes of one machine"
+
+    def __init__(self, path: str | Path, clock: Clock | None = None, map_size: int = MAP_SIZE) -> None:
+        self.path = Path(path)
+        self._time = (clock or SystemClock()).time
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with _alone(self.path):
+                self._kv = File(self.path / "kv.mdb", map_size, sync=True)
+                try:
+                    self._counts = _open_counts(self.path, map_size)
+                except StoreError:
+                    self._kv.close()
+                    raise
+        except OSError as error:
+            raise StoreError(f"{self.path} cannot be used as a store: {error.strerror}") from error
+        self._pending: dict[bytes, bytes | None] = {}  # not yet handed to the thread; None: to be removed
+        self._writing: dict[bytes, bytes | None] = {}  # being committed
+        self._waiting: asyncio.Future[None] | None = None  # the commit of what is pending
+        self._committer: asyncio.Task[None] | None = None
+        self._failure: Exception | None = None  # of a commit that nobody waited for
+        self._thread = ThreadPoolExecutor(1, "wws-lmdb")
+        self._new_counts = 0
+        self._closed = False
+
+    async def get(self, key: str) -> bytes | None:
+        """See `KV`."""
+        raw = key.encode()
+        if len(raw) > MAX_KEY:
+            raw = packed_key(raw)
+        if raw in self._pending:
+            record = self._pending[raw]
+        elif raw in self._writing:
+            record = self._writing[raw]
+        else:
+            try:
+                txn = self._kv.env.begin()
+                record = txn.get(raw)
+                txn.abort()
+            except lmdb.Error as error:
+                raise self._kv.failed(error) from error
+        if record is None or EXPIRES.unpack_from(record)[0] <= self._time():
+            return None
+        if len(raw) == MAX_KEY and raw[PLAIN] == HASHED:
+            return record[_HEAD + _NAME.size + _NAME.unpack_from(record, _HEAD)[0] :]
+        return record[_HEAD:]
+
+    async def put(self, key: str, value: bytes | str, expiration_ttl: float | None = None, *, durable: bool = False) -> None:
+        """See `KV`. When an earlier write that nobody waited for has failed since, its `StoreError` is raised here."""
+        name = key.encode()
+        raw = packed_key(name)
+        data = value.encode() if isinstance(value, str) else value
+        head = EXPIRES.pack(NEVER if expiration_ttl is None else self._time() + expiration_ttl)
+        if raw is not name:
+            head += _NAME.pack(len(name)) + name
+        await self._write(raw, head + data, durable)
+
+    async def delete(self, key: str) -> None:
+        """See `KV`. Returns when it is on the disk."""
+        await self._write(packed_key(key.encode()), None, wait=True)
+
+    async def list(self, prefix: str = "", cursor: str | None = None, limit: int = 1000) -> KeyPage:
+        """See `KV`. Names longer than 511 bytes that begin with the same 478 come in no particular order.
+
+        A page may hold fewer names than `limit` and still have a cursor, which is the last name looked at.
+        """
+        if not 1 <= limit <= 1000:
+            raise ValueError(f"limit is 1 to 1000, not {limit}")
+        if self._committer is not None:
+            await self._committed()
+        start = packed_key(prefix.encode())
+        common = prefix.encode()[:PLAIN]
+        if cursor is not None:
+            start = max(start, packed_key(cursor.encode()) + b"\0")
+        elif len(start) > PLAIN:
+            start = common
+        try:
+            return _page(self._kv, start[:MAX_KEY], common, prefix, limit, self._time())
+        except lmdb.Error as error:
+            raise self._kv.failed(error) from error
+
+    async def take(
+        self, key: str, limit: int, period: float, cost: int = 1, now: float | None = None, *, burst: int | None = None
+    ) -> Decision:
+        """See `Counter`."""
+        raw = key.encode()
+        if len(raw) > MAX_KEY:
+            raw = packed_key(raw)
+        if now is None:
+            now = self._time()
+        try:
+            decision, new = self._take(raw, limit, period, cost, now, burst)
+            if new:
+                self._new_counts += 1
+                if not self._new_counts % _SWEEP_EVERY:
+                    self._counts.sweep(now, 2 * _SWEEP_EVERY)
+        except lmdb.MapFullError as full:
+            try:
+                self._counts.make_room(now)
+                decision, _ = self._take(raw, limit, period, cost, now, burst)
+            except lmdb.Error as error:
+                raise self._counts.failed(error) from full
+        except lmdb.Error as error:
+            raise self._counts.failed(error) from error
+        return decision
+
+    async def give(
+        self, key: str, limit: int, period: float, cost: int = 1, now: float | None = None, *, burst: int | None = None
+    ) -> None:
+        """See `Counter`."""
+        raw = packed_key(key.encode())
+        if now is None:
+            now = self._time()
+        try:
+            with self._counts.env.begin(write=True) as txn:
+                record = txn.get(raw)
+                if record is None:
+                    return
+                state = record[_HEAD:]
+                if burst is None:
+                    new = window.give(state, now, limit, period, cost)
+                else:
+                    new = gcra.give(state, now, limit, period, burst, cost)
+                if new is not None:
+                    txn.put(raw, record[:_HEAD] + new)
+        except lmdb.Error as error:
+            raise self._counts.failed(error) from error
+
+    async def sweep(self, max_entries: int = 1000) -> int:
+        """Removes expired records among the next `max_entries` of each file, going on where the last call ended: how many.
+
+        The store does this by itself as it is written to; this is for one that is no longer.
+        """
+        now = self._time()
+        try:
+            removed = self._counts.sweep(now, max_entries)
+            return removed + await asyncio.get_running_loop().run_in_executor(self._thread, self._kv.sweep, now, max_entries)
+        except lmdb.Error as error:
+            raise StoreError(f"{self.path}: {error}") from error
+
+    def close(self) -> None:
+        """Commits what is pending and closes. The store cannot be used afterwards; closing twice is no error."""
+        if self._closed:
+            return
+        self._closed = True
+        self._thread.shutdown(wait=True)
+        batch, self._pending = self._pending, {}
+        try:
+            if batch:
+                self._commit(batch)
+            if self._failure is not None:
+                raise self._failure
+        finally:
+            self._kv.close()
+            self._counts.close()
+
+    def _take(self, raw: bytes, limit: int, period: float, cost: int, now: float, burst: int | None) -> tuple[Decision, bool]:
+        """The decision, and whether the key was new."""
+        txn = self._counts.env.begin(write=True)
+        try:
+            record = txn.get(raw)
+            state = None if record is None else record[_HEAD:]
+            if burst is None:
+                decision, new = window.take(state, now, limit, period, cost)
+            else:
+                decision, new = gcra.take(state, now, limit, period, burst, cost)
+            if new is None:
+                txn.abort()
+            else:
+                txn.put(raw, EXPIRES.pack(now + decision.reset_after) + new)
+                txn.commit()
+        except BaseException:
+            txn.abort()
+            raise
+        return decision, record is None
+
+    async def _write(self, raw: bytes, record: bytes | None, wait: bool) -> None:
+        if self._closed:
+            raise StoreError(f"{self.path} is closed")
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+        self._pending[raw] = record
+        if self._committer is None or self._committer.done():
+            self._waiting = None  # of an event loop that has ended
+            self._committer = asyncio.get_running_loop().create_task(self._commit_pending())
+        if wait:
+            await self._committed()
+
+    async def _committed(self) -> None:
+        """Waits for the commit of what is pending now."""
+        if not self._pending:
+            if self._committer is not None:
+                await asyncio.shield(self._committer)
+            return
+        if self._waiting is None:
+            self._waiting = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._waiting)
+
+    async def _commit_pending(self) -> None:
+        """Commits until nothing is pending: what is written during one commit goes into the next."""
+        loop = asyncio.get_running_loop()
+        while self._pending:
+            self._writing, self._pending = self._pending, {}
+            waiting, self._waiting = self._waiting, None
+            try:
+                await loop.run_in_executor(self._thread, self._commit, self._writing)
+            except Exception as error:
+                if waiting is None:
+                    self._failure = error
+                elif not waiting.done():
+                    waiting.set_exception(error)
+            else:
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(None)
+            finally:
+                self._writing = {}
+
+    def _commit(self, batch: dict[bytes, bytes | None]) -> None:
+        """In the thread: one transaction, which also removes some of what has expired."""
+        now = self._time()
+        try:
+            try:
+                _apply(self._kv, batch, self._kv.expired(now, 2 * len(batch)), now)
+            except lmdb.MapFullError:
+                self._kv.make_room(now)
+                _apply(self._kv, batch, [], now)
+        except lmdb.Error as error:
+            raise self._kv.failed(error) from error
+
+
+def _apply(file: File, batch: dict[bytes, bytes | None], expired: list[bytes], now: float) -> None:
+    """One transaction: the batch, and some removals."""
+    with file.env.begin(write=True) as txn:
+        for raw in expired:
+            remove_expired(txn, raw, now)
+        for raw, record in batch.items():
+            if record is None:
+                txn.delete(raw)
+            else:
+                txn.put(raw, record)
+
+
+def _page(file: File, start: bytes, common: bytes, prefix: str, limit: int, now: float) -> KeyPage:
+    """Names with `prefix` from `start` on; `common` is what the keys of all such names begin with."""
+    names: list[str] = []
+    name = ""
+    with file.env.begin(buffers=True) as txn, txn.cursor() as cursor:
+        more = cursor.set_range(start) if start else cursor.first()
+        for looked_at in range(_SCANNED + 1):
+            raw = bytes(cursor.key())
+            if not more or not raw.startswith(common):
+                return KeyPage(names, None)
+            if len(names) == limit or looked_at == _SCANNED:
+                break
+            name = _name(raw, cursor.value())
+            if name.startswith(prefix) and EXPIRES.unpack_from(cursor.value())[0] > now:
+                names.append(name)
+            more = cursor.next()
+    return KeyPage(names, name)
+
+
+def _name(raw: bytes, record: bytes | memoryview) -> str:
+    """The name a record was put under."""
+    if len(raw) < MAX_KEY or raw[PLAIN] != HASHED:
+        return raw.decode()
+    start = _HEAD + _NAME.size
+    return bytes(record[start : start + _NAME.unpack_from(record, _HEAD)[0]]).decode()
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """One process at a time opens the store."""
+    with (directory / "opening.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _open_counts(directory: Path, map_size: int) -> File:
+    """The file of counts, a new one when the machine was started since or the old one cannot be read."""
+    path, mark = directory / "counters.mdb", directory / "counters.boot"
+    boot = _BOOT_ID.read_text() if _BOOT_ID.exists() else "unknown"
+    if not mark.exists() or mark.read_text() != boot:
+        _remove(path)
+        mark.write_text(boot)
+    try:
+        return File(path, map_size, sync=False)
+    except StoreError as error:
+        if not isinstance(error.__cause__, lmdb.CorruptedError | lmdb.InvalidError | lmdb.VersionMismatchError):
+            raise
+        _remove(path)
+        return File(path, map_size, sync=False)
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.with_name(path.name + "-lock").unlink(missing_ok=True)

@@ -1,0 +1,93 @@
+"""Tokens and the served model, as a provider's answer states them, in OpenAI's and Anthropic's shapes.
+
+A whole answer is not decoded for it: `usage` and `model` are found by their names, which cannot occur inside a JSON
+string without a backslash before the quote, and only what follows them is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from wws import codec
+from wws.core.trail import Usage
+
+__all__ = ["from_answer", "read", "served_model"]
+
+MAX_MODEL = 200
+"""Bytes of a model's name. The longest in the providers' lists are about 60."""
+
+
+def _count(fields: Mapping[str, Any], *names: str) -> int:
+    for name in names:
+        number = fields.get(name)
+        if type(number) is int and number >= 0:
+            return number
+    return 0
+
+
+def read(usage: object) -> Usage | None:
+    """The tokens of a `usage` object; None when it is not one.
+
+    OpenAI: `prompt_tokens` counts the cached ones too (`prompt_tokens_details.cached_tokens`). Anthropic: `input_tokens`
+    counts neither those read from the cache nor those written to it, so they are added. What is missing, null or not a
+    whole number counts as 0.
+    """
+    if not isinstance(usage, dict):
+        return None
+    if "input_tokens" in usage or "output_tokens" in usage:
+        cached = _count(usage, "cache_read_input_tokens")
+        asked = _count(usage, "input_tokens") + cached + _count(usage, "cache_creation_input_tokens")
+        return Usage(asked, _count(usage, "output_tokens"), cached)
+    if "prompt_tokens" not in usage and "completion_tokens" not in usage:
+        return None
+    details = usage.get("prompt_tokens_details")
+    cached = _count(details, "cached_tokens") if isinstance(details, dict) else 0
+    return Usage(_count(usage, "prompt_tokens"), _count(usage, "completion_tokens"), cached)
+
+
+def from_answer(body: bytes) -> Usage | None:
+    """The usage of a plain JSON answer: chat completion, embeddings or message. None when it has none.
+
+    `usage` is usually the last member: then its few bytes are all that is read, whatever the answer's size.
+    """
+    at = body.rfind(b'"usage"')
+    if at < 0:
+        return None
+    end = body.rfind(b"}", at)  # of the whole answer, when usage is its last member
+    start = body.find(b"{", at, at + 16)
+    if 0 <= start < end:
+        # One attempt at what is nearly always so. A usage object that is followed by other members does not decode.
+        try:
+            found = read(codec.decode(body[start:end]))
+        except ValueError:
+            found = None
+        if found is not None:
+            return found
+    try:
+        members = codec.split(body)
+        return read(codec.value(members["usage"])) if "usage" in members else None
+    except ValueError:
+        return None
+
+
+def served_model(body: bytes) -> str | None:
+    """The `model` of a plain JSON answer: the one that answered. None when it names none, or none fit for a header."""
+    at = body.find(b'"model"', 0, 1024)
+    if at >= 0:
+        start = body.find(b'"', at + 7, at + 12) + 1
+        end = body.find(b'"', start, start + MAX_MODEL)
+        if start > 0 and end > start and not body[at + 7 : start - 1].strip(b": \t\r\n"):
+            return clean_model(body[start:end].decode("ascii", "replace"))
+    try:
+        members = codec.split(body)
+        return clean_model(codec.value(members["model"])) if "model" in members else None
+    except ValueError:
+        return None
+
+
+def clean_model(name: object) -> str | None:
+    """A model's name as a provider gave it, when it is text of visible ASCII that may stand in a header."""
+    if isinstance(name, str) and 0 < len(name) <= MAX_MODEL and name.isascii() and name.isprintable() and "\\" not in name:
+        return name
+    return None

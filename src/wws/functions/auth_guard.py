@@ -1,0 +1,185 @@
+"""Who is it? The first of the four built-in functions.
+
+A known session costs one keyed hash and two lookups; only an unknown one costs a signature or a call to the auth server.
+The decisions are in `core.auth`; here the facts are fetched for them and acted upon.
+
+Keys in the store: `v1:sess:<digest of the token>`, `v1:gone:<session_id>` and `v1:gonesub:<sub>` (tombstones),
+`v1:key:<id>`, `v1:gonekey:<id>`. Nothing there, and nothing kept in this process, is a token or a secret.
+"""
+
+from __future__ import annotations
+
+from hmac import compare_digest
+from typing import NamedTuple
+
+from wws.bindings import Env, Services
+from wws.core.auth import bearer, session
+from wws.core.auth.apikey import KEY_PREFIX, KeyRecord, decode_record, gone_record_key, holds, key_user, parse_key
+from wws.core.auth.bearer import read_credential
+from wws.core.auth.challenge import challenge_for
+from wws.core.auth.digest import Pepper
+from wws.core.auth.session import SESSION_PREFIX, Denied, Session, decide, user_of
+from wws.core.auth.supabase import RETRY_AFTER
+from wws.core.auth.user import User
+from wws.core.policy import Route
+from wws.errors import Refusal, StoreError
+from wws.functions.session_check import Accepted, Refused, SessionCheck
+from wws.http import Request
+
+__all__ = ["AuthResult", "auth_guard"]
+
+STATE = "auth_guard"
+_MEMO = 8192
+"""Records kept decoded: what is read from the store again and again is the same bytes."""
+
+
+class AuthResult(NamedTuple):
+    """`valid` with a `user` and the `source` that verified it (`cache`, `jwks`, `origin` or `key`), or a `refusal`.
+
+    The refusal's code is `missing_credential` where no credential was sent; only then may a route go on without a user.
+    """
+
+    valid: bool
+    user: User | None
+    source: str | None
+    refusal: Refusal | None
+
+
+class _Known(NamedTuple):
+    """A session's record, decoded, with all that follows from it alone."""
+
+    record: Session | Denied
+    gone_key: str | None
+    result: AuthResult
+
+
+async def auth_guard(request: Request, env: Env) -> AuthResult:
+    """The verified subject of `request`, or why there is none. Never raises for what a caller or the auth server does."""
+    wws = env.wws
+    guard = wws.state.get(STATE)
+    if guard is None or guard.wws is not wws:
+        guard = wws.state[STATE] = _AuthGuard(wws)
+    headers, route = request.headers, request.route
+    credential = read_credential(headers.raw, headers.first)
+    try:
+        if credential.kind is bearer.JWT:
+            result: AuthResult = await guard.session(credential.token, None if route is None else route.fresh_auth)
+        elif credential.kind is bearer.KEY:
+            result = await guard.api_key(credential.token)
+        else:
+            return _refused(credential.code or "missing_credential", message=credential.message)
+    except StoreError:
+        return _refused("auth_unavailable", RETRY_AFTER)
+    user = result.user
+    return result if user is None or user.scopes is None or route is None else _in_scope(result, user.scopes, route)
+
+
+def _refused(
+    code: str, retry_after: float | None = None, *, message: str | None = None, scopes: tuple[str, ...] = ()
+) -> AuthResult:
+    return AuthResult(False, None, None, Refusal(code, message, retry_after=retry_after, challenge=challenge_for(code, scopes)))
+
+
+def _in_scope(result: AuthResult, held: tuple[str, ...], route: Route) -> AuthResult:
+    required = route.scopes or (route.to,)
+    return result if holds(held, required) else _refused("insufficient_scope", scopes=required)
+
+
+class _AuthGuard:
+    """The guard of one process: the parts that the configuration fixes, and its memory."""
+
+    __slots__ = ("_check", "_clock", "_hex", "_key_memo", "_kv", "_memo", "_recheck_after", "wws")
+
+    def __init__(self, wws: Services) -> None:
+        self.wws = wws
+        pepper = Pepper(wws.secrets.pepper)
+        self._hex = pepper.hex
+        self._kv = wws.kv
+        self._clock = wws.clock
+        self._recheck_after = wws.policy.auth.recheck_after
+        self._check = None if wws.policy.auth.supabase_url is None else SessionCheck(wws, wws.policy.auth.supabase_url)
+        self._memo: dict[bytes, _Known] = {}
+        self._key_memo: dict[bytes, tuple[KeyRecord, AuthResult]] = {}
+
+    async def session(self, token: bytes, fresh_auth: float | None) -> AuthResult:
+        """The result for an access token; `fresh_auth` is the route's. Raises `StoreError`."""
+        digest = self._hex(token)
+        data = await self._kv.get(SESSION_PREFIX + digest)
+        known = None if data is None else self._memo.get(data) or self._decode(data)
+        if known is None:
+            return await self._first_sight(token, digest, fresh_auth)
+        if known.gone_key is not None and await self._kv.get(known.gone_key) is not None:
+            return _refused("invalid_api_key")
+        record, now = known.record, self._clock.time()
+        if isinstance(record, Denied):
+            if now < record.until:
+                return _refused(record.code)
+            return await self._first_sight(token, digest, fresh_auth)
+        action = decide(record, now, self._recheck_after, fresh_auth)
+        if action == "fresh":
+            return known.result
+        if action == "expired" or self._check is None:
+            return await self._first_sight(token, digest, fresh_auth)
+        if action == "recheck":
+            self._check.behind(token, digest, record)
+            return known.result
+        outcome = await self._check.again(token, digest, record)
+        if action == "wait" and isinstance(outcome, Refused) and not outcome.definite:
+            return known.result
+        return _result(outcome)
+
+    async def _first_sight(self, token: bytes, digest: str, fresh_auth: float | None) -> AuthResult:
+        if self._check is None:
+            return _refused("invalid_api_key")
+        outcome = await self._check.first(token, digest)
+        if fresh_auth is not None and isinstance(outcome, Accepted) and outcome.source != "origin":
+            outcome = await self._check.again(token, digest, outcome.session)
+        return _result(outcome)
+
+    def _decode(self, data: bytes) -> _Known | None:
+        record = session.decode(data)
+        if record is None:
+            return None
+        if isinstance(record, Denied):
+            return _Known(record, None, _NOBODY)
+        gone_key = None if record.session_id is None else session.gone_key(record.session_id)
+        if len(self._memo) >= _MEMO:
+            self._memo.clear()
+        known = self._memo[data] = _Known(record, gone_key, AuthResult(True, user_of(record, "cache"), "cache", None))
+        return known
+
+    async def api_key(self, token: bytes) -> AuthResult:
+        """The result for an API key. Raises `StoreError`."""
+        key = parse_key(token)
+        if key is None:
+            return _refused("invalid_api_key")
+        data = await self._kv.get(KEY_PREFIX + key.id)
+        if data is None or await self._kv.get(gone_record_key(key.id)) is not None:
+            return _refused("invalid_api_key")
+        known = self._key_memo.get(data) or self._decode_key(data)
+        if known is None:
+            return _refused("invalid_api_key")
+        record, result = known
+        if not compare_digest(self._hex(key.secret), record.hash) or record.id != key.id:
+            return _refused("invalid_api_key")
+        if record.expires_at is not None and self._clock.time() >= record.expires_at:
+            return _refused("invalid_api_key")
+        return result
+
+    def _decode_key(self, data: bytes) -> tuple[KeyRecord, AuthResult] | None:
+        record = decode_record(data)
+        if record is None:
+            return None
+        if len(self._key_memo) >= _MEMO:
+            self._key_memo.clear()
+        known = self._key_memo[data] = record, AuthResult(True, key_user(record), "key", None)
+        return known
+
+
+_NOBODY = AuthResult(False, None, None, None)
+
+
+def _result(outcome: Accepted | Refused) -> AuthResult:
+    if isinstance(outcome, Refused):
+        return _refused(outcome.code, outcome.retry_after)
+    return AuthResult(True, user_of(outcome.session, outcome.source), outcome.source, None)

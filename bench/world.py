@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,6 +16,7 @@ from bench.machine import WORK, free_port
 from bench.payload import CHAT_ANSWER, chat_body, generate_body, paced_model
 from bench.session import Signer
 from bench.wrk import Call
+from wws.core.auth.apikey import ID_BYTES, SECRET_BYTES, make_key
 
 __all__ = ["EVERY_MS", "Target", "World", "open_world"]
 
@@ -63,10 +65,9 @@ def _bearer(credential: str) -> dict[str, str]:
     return {"authorization": f"Bearer {credential}"}
 
 
-def _wrong(key: str) -> str:
-    """A key of the right form that was never made: one letter near its end is another one."""
-    swapped = "a" if key[-8] != "a" else "b"
-    return key[:-8] + swapped + key[-7:]
+def _unknown_key() -> str:
+    """A key of the right form, checksum included, that nobody made: only a look-up can refuse it."""
+    return make_key(os.urandom(ID_BYTES), os.urandom(SECRET_BYTES))[1]
 
 
 def _gateway_targets(gateways: dict[str, Gateway], token: str) -> dict[str, Target]:
@@ -80,7 +81,7 @@ def _gateway_targets(gateways: dict[str, Gateway], token: str) -> dict[str, Targ
         "wws-prompt": (pipeline, Call(chat, body=chat_body("auto", 200 * 1024), headers=session)),
         "wws-cache": (pipeline, Call(pipeline.base_url + "/cached/page", method="GET", headers=session)),
         "wws-assembled": (assembled, Call(assembled.base_url + _CHAT, body=body, headers=session)),
-        "wws-401": (refusals, Call(refusals.base_url + _CHAT, body=body, headers=_bearer(_wrong(refusals.key)), status=401)),
+        "wws-401": (refusals, Call(refusals.base_url + _CHAT, body=body, headers=_bearer(_unknown_key()), status=401)),
         "wws-429": (refusals, Call(limited, body=generate_body(), headers=session, status=429)),
     }
     targets = {name: Target(owner.program.pid, call) for name, (owner, call) in calls.items()}

@@ -1,0 +1,45 @@
+"""The project that is measured: a valid wws.toml with everything on."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from bench.gateway import VARIANTS, Upstreams, config
+
+_UPSTREAMS = Upstreams("http://127.0.0.1:1111", "http://127.0.0.1:2222")
+
+
+def _read(name: str) -> dict[str, dict[str, object]]:
+    text = config(VARIANTS[name], Path("/tmp/bench"), 3333, 4444, _UPSTREAMS)
+    read: dict[str, dict[str, object]] = tomllib.loads(text)
+    return read
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_it_is_toml_and_listens_on_loopback_with_one_worker(name: str) -> None:
+    project = _read(name)
+    assert project["server"] == {"listen": "127.0.0.1:3333", "admin": "127.0.0.1:4444", "workers": 1}
+    assert project["kv"] == {"store": "lmdb:/tmp/bench/state"}
+    assert project["auth"]["supabase_url"] == "http://127.0.0.1:2222"
+
+
+def test_the_pipeline_passes_plain_answers_and_counts_addresses() -> None:
+    project = _read("pipeline")
+    assert project["attempts"] == {"assemble": False}
+    assert project["limits"]["address"] == project["limits"]["default"] == "100000000/min"
+    assert project["models"]["reasoning"] == ["mock/bench", "mock/bench-fallback"]
+
+
+def test_the_assembled_one_streams_upstream() -> None:
+    project = _read("assembled")
+    assert project["attempts"] == {"assemble": True}
+    assert project["models"]["reasoning"] == ["streams/bench", "streams/bench-fallback"]
+
+
+def test_refusals_are_not_refused_for_their_address() -> None:
+    project = _read("refusals")
+    assert project["limits"]["address"] == "off"
+    assert project["limits"]["/api/ai/generate"] == "1/hour"

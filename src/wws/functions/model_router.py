@@ -9,7 +9,7 @@ from wws.bindings import Env
 from wws.core.fault import Fault
 from wws.core.route.choose import Choice, Router, Task
 from wws.core.route.estimate import complexity, context_length, text_bytes
-from wws.core.route.resolve import AUTO, resolve
+from wws.core.route.resolve import AUTO, EMBEDDINGS, resolve
 from wws.core.wire.chat import Chat, max_tokens, task_of
 from wws.core.wire.prompt import prompt_text
 from wws.errors import Refusal
@@ -67,18 +67,22 @@ def route_model(
 
     `allowed` are the aliases of the route. Raises `Refusal` with `model_not_found` or `internal_error`.
     """
-    choice = resolve(model, task, router_of(env, allowed), operation)
-    if isinstance(choice, Fault):
-        raise Refusal(choice.code, choice.message, param=choice.param, retry=False)
-    return choice
+    return _served(resolve(model, task, router_of(env, allowed), operation))
 
 
 def route_chat(chat: Chat, body: bytes, env: Env, allowed: tuple[str, ...] | None = None) -> Choice:
     """`route_model` for a body that was read: what the caller did not say and a rule asks for is estimated from `body`."""
+    router = router_of(env, allowed)
     task = chat.task
-    if (chat.model is None or chat.model == AUTO) and chat.operation != "embeddings":
-        task = estimated(chat, body, router_of(env, allowed))
-    return route_model(chat.model, task, env, allowed, chat.operation)
+    if (chat.model is None or chat.model == AUTO) and chat.operation != EMBEDDINGS:
+        task = estimated(chat, body, router)
+    return _served(resolve(chat.model, task, router, chat.operation))
+
+
+def _served(choice: Choice | Fault) -> Choice:
+    if isinstance(choice, Fault):
+        raise Refusal(choice.code, choice.message, param=choice.param, retry=False)
+    return choice
 
 
 def estimated(chat: Chat, body: bytes, router: Router) -> Task:

@@ -19,7 +19,7 @@ MARGIN = 10
 IMAGE_BYTES = 4096
 """What an embedded file counts for, as text: about 1,000 tokens, the order of what providers bill for one image."""
 
-HEAD, TAIL = 2048, 6144
+HEAD, TAIL = 1024, 3072
 """Characters of a prompt that are looked at: a task is stated at its start or, after what was pasted, at its end."""
 
 

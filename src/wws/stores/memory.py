@@ -11,14 +11,12 @@ from heapq import nsmallest
 from itertools import islice
 
 from wws.bindings import Clock, KeyPage, SystemClock
-from wws.core.limit import gcra, window
+from wws.core.limit.counts import Counts, victims
 from wws.core.limit.decision import Decision
 
 __all__ = ["MemoryStore"]
 
 _NEVER = float("inf")
-_LOOKED_AT = 32
-"""Least recently used entries among which an expired one is looked for, before the very last is taken."""
 
 
 class MemoryStore:
@@ -34,7 +32,7 @@ class MemoryStore:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._values: OrderedDict[str, tuple[bytes, float]] = OrderedDict()  # value, wall time of expiry
-        self._counts: OrderedDict[str, tuple[bytes, float]] = OrderedDict()  # state, wall time when it may be forgotten
+        self._counts = Counts(max_keys)
 
     def __len__(self) -> int:
         return len(self._values) + len(self._counts)
@@ -59,7 +57,7 @@ class MemoryStore:
         self._values[key] = (data, _NEVER if expiration_ttl is None else now + expiration_ttl)
         self._bytes += len(data)
         while len(self._values) > self._max_keys or (self._bytes > self._max_bytes and len(self._values) > 1):
-            for victim in _victims(self._values, now):
+            for victim in victims(self._values, now):
                 self._drop(victim)
 
     async def delete(self, key: str) -> None:
@@ -86,48 +84,21 @@ class MemoryStore:
         self, key: str, limit: int, period: float, cost: int = 1, now: float | None = None, *, burst: int | None = None
     ) -> Decision:
         """See `Counter`."""
-        if now is None:
-            now = self._time()
-        counts = self._counts
-        entry = counts.get(key)
-        state = None if entry is None else entry[0]
-        if burst is None:
-            decision, new = window.take(state, now, limit, period, cost)
-        else:
-            decision, new = gcra.take(state, now, limit, period, burst, cost)
-        if new is not None:
-            counts[key] = (new, now + decision.reset_after)
-        if entry is not None:
-            counts.move_to_end(key)
-        elif len(counts) > self._max_keys:
-            for victim in _victims(counts, now):
-                del counts[victim]
-        return decision
+        return self._counts.take(key, limit, period, cost, self._time() if now is None else now, burst)
 
     async def give(
         self, key: str, limit: int, period: float, cost: int = 1, now: float | None = None, *, burst: int | None = None
     ) -> None:
         """See `Counter`."""
-        entry = self._counts.get(key)
-        if entry is None:
-            return
-        if now is None:
-            now = self._time()
-        state, expires = entry
-        new = window.give(state, now, limit, period, cost) if burst is None else gcra.give(state, now, limit, period, burst, cost)
-        if new is not None:
-            self._counts[key] = (new, expires)
+        self._counts.give(key, limit, period, cost, self._time() if now is None else now, burst)
 
     async def sweep(self, max_entries: int = 1000) -> int:
         """Removes expired entries among the `max_entries` least recently used of each kind: how many there were."""
         now = self._time()
-        values = [key for key, entry in islice(self._values.items(), max_entries) if entry[1] <= now]
-        counts = [key for key, entry in islice(self._counts.items(), max_entries) if entry[1] <= now]
-        for key in values:
+        expired = [key for key, entry in islice(self._values.items(), max_entries) if entry[1] <= now]
+        for key in expired:
             self._drop(key)
-        for key in counts:
-            del self._counts[key]
-        return len(values) + len(counts)
+        return len(expired) + self._counts.sweep(now, max_entries)
 
     def close(self) -> None:
         """Forgets everything."""
@@ -137,9 +108,3 @@ class MemoryStore:
 
     def _drop(self, key: str) -> None:
         self._bytes -= len(self._values.pop(key)[0])
-
-
-def _victims(entries: OrderedDict[str, tuple[bytes, float]], now: float) -> list[str]:
-    """Those that may go: what has expired among the least recently used, else the least recently used one."""
-    expired = [key for key, entry in islice(entries.items(), _LOOKED_AT) if entry[1] <= now]
-    return expired or [next(iter(entries))]

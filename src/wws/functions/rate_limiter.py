@@ -1,0 +1,223 @@
+"""rate_limiter: may this subject ask this endpoint, now?
+
+    1. which limit    the route's own, else the most specific pattern of [limits] for the path, else its default
+    2. whose count    the verified user, else the client's address, for the endpoint that the limit was found for
+    3. counted?       one `take` of the Counter; not even that while the same key is known to be refused
+
+A route's limit, and the default, are counted for each route apart: "per user and endpoint".
+
+When the store fails, the same limits are counted in this process alone and the result says `degraded`. Never is a request let
+through uncounted.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import replace
+from typing import NamedTuple
+
+from wws.bindings import Env
+from wws.core.limit import subject
+from wws.core.limit.counts import Counts
+from wws.core.limit.decision import Decision
+from wws.core.policy import Limit, Policy, Route
+from wws.core.route.table import Table
+from wws.errors import StoreError
+from wws.http import Request
+
+__all__ = ["LimitResult", "address_limiter", "blocked", "give_back", "rate_limiter"]
+
+_STATE = "rate_limiter"
+_LOCAL_KEYS = 100_000
+_BLOCKED_KEYS = 10_000
+_ROUTES = 1024
+"""Routes a resolver remembers its answer for; a policy has far fewer."""
+_CLOCK_GRAIN = 1e-6
+"""Seconds of a refusal that are not worth insisting on: sums of clock readings are rounded."""
+_NOT_PATTERNS = ("default", "address")
+
+
+class LimitResult(NamedTuple):
+    """`remaining` is None where nothing limits; `retry_after` seconds on a refusal, else 0.0.
+
+    `decision` is None when nothing limits or the store failed: there is no count then that could be told. `key` and `taken_at`
+    (wall seconds) are for `give_back`.
+    """
+
+    allowed: bool
+    remaining: int | None
+    retry_after: float
+    rule: Limit | None
+    decision: Decision | None
+    degraded: tuple[str, ...] = ()
+    key: str = ""
+    taken_at: float = 0.0
+
+
+UNLIMITED = LimitResult(True, None, 0.0, None, None)
+_DEGRADED = ("limit",)
+
+
+class _Resolver:
+    """Which limit a request is counted against: everything a policy says, looked up once per route."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.default = policy.limits.get("default")
+        patterns = {pattern: limit for pattern, limit in policy.limits.items() if pattern not in _NOT_PATTERNS}
+        self.table: Table[Limit] | None = None
+        if patterns:
+            self.table = Table([(pattern, None, replace(limit, endpoint=pattern)) for pattern, limit in patterns.items()])
+        self.routes: dict[int, tuple[Route, bool, Limit | None]] = {}  # by id: hashing a Route hashes all its fields
+
+    def rule(self, request: Request) -> Limit | None:
+        """The limit, with the endpoint its count is kept for; None: not limited."""
+        route = request.route
+        if route is None:
+            fallback = self.default
+        else:
+            known = self.routes.get(id(route))
+            if known is None or known[0] is not route:
+                known = self._learn(route)
+            _, settled, fallback = known
+            if settled:
+                return fallback
+        if self.table is not None:
+            found = self.table.match("", request.path).value
+            if found is not None:
+                return found
+        return fallback
+
+    def _learn(self, route: Route) -> tuple[Route, bool, Limit | None]:
+        """The route, whether it says all itself, and its own limit or the default one."""
+        limit = None if route.unlimited else route.limit or self.default
+        if limit is not None:
+            methods = "" if route.methods is None else ",".join(route.methods) + " "
+            limit = replace(limit, endpoint=methods + route.path)
+        entry = (route, route.unlimited or route.limit is not None, limit)
+        if len(self.routes) >= _ROUTES:
+            self.routes.clear()
+        self.routes[id(route)] = entry
+        return entry
+
+
+class _Memory:
+    """What this process remembers: how the policy reads, who is refused until when, and counts for when the store is gone."""
+
+    __slots__ = ("blocked", "local", "resolver")
+
+    def __init__(self, policy: Policy) -> None:
+        self.resolver = _Resolver(policy)
+        self.blocked: OrderedDict[str, tuple[float, float]] = OrderedDict()  # key -> monotonic end of refusal, of the limit
+        self.local = Counts(_LOCAL_KEYS)
+
+    def refused(self, key: str, rule: Limit, now: float) -> LimitResult | None:
+        """The refusal that is known already."""
+        until = self.blocked.get(key)
+        if until is None:
+            return None
+        wait = until[0] - now
+        if wait <= _CLOCK_GRAIN:
+            del self.blocked[key]
+            return None
+        return LimitResult(False, 0, wait, rule, Decision(False, 0, wait, until[1] - now), key=key)
+
+    def block(self, key: str, decision: Decision, now: float) -> None:
+        """Remembers a refusal; the oldest is forgotten when there are too many."""
+        if len(self.blocked) >= _BLOCKED_KEYS:
+            self.blocked.popitem(last=False)
+        self.blocked[key] = (now + decision.retry_after, now + decision.reset_after)
+
+
+def _memory(env: Env) -> _Memory:
+    services = env.wws
+    memory: _Memory | None = services.state.get(_STATE)
+    if memory is None:
+        memory = services.state[_STATE] = _Memory(services.policy)
+    elif memory.resolver.policy is not services.policy:
+        memory.resolver = _Resolver(services.policy)
+        memory.blocked.clear()  # by limits that are gone
+    return memory
+
+
+def _key(request: Request, endpoint: str) -> str:
+    who = request.user
+    return f"v1:rate:{subject.address(request.client) if who is None else subject.user(who.id)}:{endpoint}"
+
+
+def _address_key(request: Request) -> str:
+    return f"v1:rate:{subject.address(request.client)}:address"
+
+
+async def rate_limiter(request: Request, env: Env) -> LimitResult:
+    """Counts the request against its limit, or refuses it: L1 to L4 hold whatever is sent.
+
+    Never raises `StoreError`: see the module.
+    """
+    memory = _memory(env)
+    rule = memory.resolver.rule(request)
+    if rule is None:
+        return UNLIMITED
+    return await _take(env, memory, _key(request, rule.endpoint), rule, 1)
+
+
+async def address_limiter(request: Request, env: Env, cost: int = 1) -> LimitResult:
+    """Counts `cost` for the client's address, before anything is known of who asks; more than one for a failed login, say."""
+    rule = env.wws.policy.address_limit
+    if rule is None:
+        return UNLIMITED
+    most = rule.count if rule.burst is None else rule.burst
+    return await _take(env, _memory(env), _address_key(request), rule, min(cost, most))
+
+
+def blocked(request: Request, env: Env) -> LimitResult | None:
+    """The refusal that this process knows of already, for the address or for the subject of a request that has been routed.
+
+    Asks no store and counts nothing. It can only refuse: None says nothing about what a count would come to.
+    """
+    memory = _memory(env)
+    if not memory.blocked:
+        return None
+    now = env.wws.clock.monotonic()
+    rule = env.wws.policy.address_limit
+    if rule is not None:
+        known = memory.refused(_address_key(request), rule, now)
+        if known is not None:
+            return known
+    if request.route is None and request.user is None:
+        return None
+    rule = memory.resolver.rule(request)
+    return None if rule is None else memory.refused(_key(request, rule.endpoint), rule, now)
+
+
+async def give_back(result: LimitResult, env: Env) -> None:
+    """Gives back what an admitted request was counted, when the failure was ours. A store that fails keeps the count."""
+    rule = result.rule
+    if rule is None or not result.allowed:
+        return
+    memory = _memory(env)
+    memory.blocked.pop(result.key, None)
+    if result.degraded:
+        memory.local.give(result.key, rule.count, rule.period, 1, result.taken_at, rule.burst)
+        return
+    try:
+        await env.wws.counter.give(result.key, rule.count, rule.period, 1, result.taken_at, burst=rule.burst)
+    except StoreError:
+        return
+
+
+async def _take(env: Env, memory: _Memory, key: str, rule: Limit, cost: int) -> LimitResult:
+    services = env.wws
+    if memory.blocked:
+        known = memory.refused(key, rule, services.clock.monotonic())
+        if known is not None:
+            return known
+    now = services.clock.time()
+    try:
+        decision = await services.counter.take(key, rule.count, rule.period, cost, burst=rule.burst)
+    except StoreError:
+        local = memory.local.take(key, rule.count, rule.period, cost, now, rule.burst)
+        return LimitResult(local.allowed, local.remaining, local.retry_after, rule, None, _DEGRADED, key, now)
+    if not decision.allowed and cost == 1:
+        memory.block(key, decision, services.clock.monotonic())
+    return LimitResult(decision.allowed, decision.remaining, decision.retry_after, rule, decision, (), key, now)

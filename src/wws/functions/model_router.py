@@ -9,7 +9,7 @@ from wws.bindings import Env
 from wws.core.fault import Fault
 from wws.core.route.choose import Choice, Router, Task
 from wws.core.route.estimate import complexity, context_length, text_bytes
-from wws.core.route.resolve import AUTO, EMBEDDINGS, resolve
+from wws.core.route.resolve import AUTO, resolve
 from wws.core.wire.chat import Chat, max_tokens, task_of
 from wws.core.wire.prompt import prompt_text
 from wws.errors import Refusal
@@ -74,7 +74,7 @@ def route_chat(chat: Chat, body: bytes, env: Env, allowed: tuple[str, ...] | Non
     """`route_model` for a body that was read: what the caller did not say and a rule asks for is estimated from `body`."""
     router = router_of(env, allowed)
     task = chat.task
-    if (chat.model is None or chat.model == AUTO) and chat.operation != EMBEDDINGS:
+    if chat.model is None or chat.model == AUTO:
         task = estimated(chat, body, router)
     return _served(resolve(chat.model, task, router, chat.operation))
 

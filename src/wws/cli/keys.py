@@ -1,0 +1,140 @@
+"""`wws keys create`, `list` and `revoke`."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wws.cli.options import Config, Json, command
+from wws.cli.output import fail, note, print_json, print_line, print_table
+from wws.cli.store import opened
+from wws.core.auth.apikey import DEFAULT_SCOPES, KeyRecord
+from wws.functions.auth_admin import create_key, list_keys, revoke_key
+from wws.project import durations
+
+app = command()
+
+
+@app.callback()
+def keys() -> None:
+    """API keys for machines: create, list and revoke them. They work at once, in a running gateway too.
+
+    \b
+    Example:
+      wws keys create --name n8n
+    """
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Option("--name", metavar="TEXT", help="What the key is for.", show_default=False)],
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scope",
+            metavar="WORD",
+            help=f"What it allows; repeat it. Default: {', '.join(DEFAULT_SCOPES)}.",
+            show_default=False,
+        ),
+    ] = None,
+    expires_in: Annotated[
+        str | None,
+        typer.Option("--expires-in", metavar="DURATION", help="Such as 90d; never when not given.", show_default=False),
+    ] = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Create an API key. It is shown this once; only a keyed digest of it is stored.
+
+    \b
+    Example:
+      wws keys create --name n8n --scope ai --expires-in 90d --json
+    """
+    try:
+        seconds = None if expires_in is None else durations.seconds(expires_in)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--expires-in") from None
+    try:
+        text, record = asyncio.run(_create(config, name, tuple(scope or DEFAULT_SCOPES), seconds))
+    except ValueError as error:
+        raise typer.Exit(fail(str(error), as_json=json)) from None
+    if json:
+        print_json({"id": record.id, "key": text, **_fields(record)})
+        return
+    print_line(text)
+    note(f"This is key {record.id} for {record.name}. It is shown only now: keep it where secrets are kept.")
+
+
+@app.command("list")
+def list_(config: Config = None, json: Json = False) -> None:
+    """List the keys that are not revoked, oldest first; the keys themselves are not known to the gateway.
+
+    \b
+    Example:
+      wws keys list
+    """
+    records = asyncio.run(_list(config))
+    if json:
+        print_json([{"id": record.id, **_fields(record)} for record in records])
+        return
+    columns = ("id", "name", "scopes", "created", "expires")
+    rows = [(one.id, one.name, " ".join(one.scopes), _day(one.created_at), _day(one.expires_at)) for one in records]
+    print_table(columns, rows)
+
+
+@app.command()
+def revoke(
+    id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `wws keys list` shows it.", show_default=False)],
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """End a key at once and for good.
+
+    \b
+    Example:
+      wws keys revoke 4fXk2p9QmZa
+    """
+    if not asyncio.run(_revoke(config, id)):
+        raise typer.Exit(fail(f"there is no key {id}; `wws keys list` shows those there are", as_json=json))
+    if json:
+        print_json({"id": id, "revoked": True})
+    else:
+        print_line(f"revoked {id}")
+
+
+async def _create(config: Path | None, name: str, scopes: tuple[str, ...], expires_in: float | None) -> tuple[str, KeyRecord]:
+    async with opened(config) as env:
+        _, text, record = await create_key(env, name, scopes, expires_in, random=secrets.token_bytes)
+        return text, record
+
+
+async def _list(config: Path | None) -> list[KeyRecord]:
+    async with opened(config) as env:
+        return await list_keys(env)
+
+
+async def _revoke(config: Path | None, key_id: str) -> bool:
+    async with opened(config) as env:
+        return await revoke_key(env, key_id)
+
+
+def _fields(record: KeyRecord) -> dict[str, object]:
+    return {
+        "name": record.name,
+        "scopes": list(record.scopes),
+        "created_at": _time(record.created_at),
+        "expires_at": _time(record.expires_at),
+    }
+
+
+def _time(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")
+
+
+def _day(seconds: float | None) -> str:
+    return "never" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")

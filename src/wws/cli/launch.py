@@ -1,0 +1,74 @@
+"""Starting the gateway: what `wws serve` and `wws dev` share. Imports nothing that is slow to import."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from wws.project.load import load, loads
+from wws.project.settings import Project
+
+__all__ = ["DEFAULT_FILE", "VARIABLE", "Start", "launch", "locate_file", "plain", "project_of"]
+
+DEFAULT_FILE = "wws.toml"
+VARIABLE = "WWS_CONFIG"
+
+
+class Start(NamedTuple):
+    """What to start. `config` is the file that was named, None for the default one."""
+
+    command: str
+    config: str | None = None
+    demo: bool = False
+
+
+def plain(arguments: Sequence[str]) -> Start | None:
+    """`serve` or `dev` with nothing but `--config` and `--demo`; None for all else, which the command-line library answers."""
+    if not arguments or arguments[0] not in ("serve", "dev"):
+        return None
+    config, demo = None, False
+    rest = list(arguments[1:])
+    while rest:
+        word = rest.pop(0)
+        name, equals, text = word.partition("=")
+        if word == "--demo":
+            demo = True
+        elif name == "--config" and (equals or rest):
+            config = text if equals else rest.pop(0)
+        else:
+            return None
+    return Start(arguments[0], config, demo)
+
+
+def locate_file(config: str | Path | None, environ: Mapping[str, str]) -> tuple[Path, bool]:
+    """The file to load, and whether someone named it."""
+    named = config or environ.get(VARIABLE)
+    return Path(named or DEFAULT_FILE), bool(named)
+
+
+def project_of(start: Start, environ: Mapping[str, str]) -> Project:
+    """The project to start. Raises `ConfigError`.
+
+    `serve` needs a file with every secret in place. `dev` does without either: what a missing secret would serve, the demo
+    parts do. `--demo` leaves `dev` with nothing but demo parts, whatever is configured, and lets `serve` use them where needed.
+    """
+    path, named = locate_file(start.config, environ)
+    dev = start.command == "dev"
+    if dev and start.demo:
+        return loads("", path, environ={}, allow_missing=True)
+    if dev and not named and not path.exists():
+        return loads("", path, environ=environ, allow_missing=True)
+    return load(path, environ=environ, allow_missing=dev or start.demo)
+
+
+def launch(start: Start) -> int:
+    """Serves until told to stop; the status to end with. Raises `WwsError` when it cannot start."""
+    project = project_of(start, os.environ)
+    for warning in project.warnings:
+        sys.stderr.write(f"warning: {warning}\n")
+    from wws.hosts.server.main import serve
+
+    return serve(project, demo=start.demo or start.command == "dev")

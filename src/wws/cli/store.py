@@ -1,0 +1,55 @@
+"""The project's store for a command, opened beside a gateway that may be running."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from wws.bindings import Endpoint, Env, Secrets, Services
+from wws.cli.launch import locate_file
+from wws.core.policy import Timeouts
+from wws.errors import ConfigError, ConnectFailed, Problem
+from wws.http import Body, Pair, Response
+from wws.project.load import load
+from wws.project.pepper import pepper
+from wws.stores import open_store
+
+__all__ = ["opened"]
+
+
+class Offline:
+    """Ports of a command that works on the store alone."""
+
+    async def send(
+        self,
+        endpoint: Endpoint,
+        method: str,
+        target: str,
+        headers: list[Pair],
+        body: bytes | Body,
+        timeouts: Timeouts,
+        deadline: float | None = None,
+    ) -> Response:
+        raise ConnectFailed("a command that works on the store calls nobody")
+
+    async def verify(self, algorithm: str, jwk: object, signed: bytes, signature: bytes) -> bool:
+        return False
+
+
+@asynccontextmanager
+async def opened(config: Path | None) -> AsyncIterator[Env]:
+    """The project's policy and store as an `env`. Raises `ConfigError` and `StoreError`."""
+    path, _ = locate_file(config, os.environ)
+    project = load(path, environ=os.environ, allow_missing=True)
+    if project.store_url == "memory:":
+        problem = Problem(str(path), None, "kv.store", 'found "memory:", which no other process sees; allowed: "lmdb:FOLDER"')
+        raise ConfigError([problem])
+    secrets = Secrets(pepper(project.store_url, project.folder, os.environ))
+    store = open_store(project.store_url, project.folder)
+    offline = Offline()
+    try:
+        yield Env(Services(project.policy, store, store, offline, offline, secrets))
+    finally:
+        store.close()

@@ -1,0 +1,248 @@
+"""From the values of a file to the policy and the settings. What is left out takes the schema's default: nothing fails here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from wws.core.policy import (
+    DEFAULT_MODELS,
+    DEFAULT_ROUTES,
+    DEFAULT_RULES,
+    Attempts,
+    AuthPolicy,
+    CachePolicy,
+    Condition,
+    Limit,
+    ModelRef,
+    Policy,
+    ProviderConfig,
+    Route,
+    Rule,
+    Timeouts,
+)
+from wws.project.kinds import OFF
+from wws.project.schema import default
+from wws.project.secret import Secret
+from wws.project.settings import ServerSettings
+
+__all__ = ["FUNCTION", "KEYED", "PLACEHOLDER", "destination", "policy", "server", "value", "version"]
+
+FUNCTION = "function:"
+
+PLACEHOLDER = "YOUR-PROJECT"
+"""What stands in the starter file in the place of a Supabase project's name."""
+KEYED = ("synthetic", "zai")
+"""Kinds of provider that never answer without a key."""
+
+Values = Mapping[str, Any]
+
+
+def value(values: Values, path: str) -> Any:
+    """The value of a key by its dotted path, or its default."""
+    table: Any = values
+    for step in path.split("."):
+        table = table.get(step)
+        if table is None:
+            return default(path)
+    return table
+
+
+def server(values: Values, folder: Path) -> ServerSettings:
+    """`[server]`, its files relative to `folder`."""
+
+    def file(name: str) -> Path | None:
+        found = value(values, f"server.{name}")
+        return None if found is None else folder / found
+
+    names = ("listen", "admin", "workers", "trusted_proxies", "log", "max_connections", "function_limit", "header_timeout")
+    settings = {name: value(values, f"server.{name}") for name in (*names, "keep_alive")}
+    if settings["admin"] == OFF:
+        settings["admin"] = None
+    return ServerSettings(**settings, cert=file("cert"), key=file("key"))
+
+
+def policy(values: Values) -> Policy:
+    """The policy, with its version."""
+    timeouts = _timeouts(values.get("timeouts", {}), Timeouts(**{name: value(values, f"timeouts.{name}") for name in _TIMERS}))
+    providers = _providers(values.get("providers", {}), timeouts)
+    models = _models(values, providers)
+    return Policy(
+        name=value(values, "name"),
+        auth=_auth(values),
+        limits=_limits(values),
+        address_limit=_named(value(values, "limits.address"), "address"),
+        cache=CachePolicy("fixed", value(values, "cache.fresh"), value(values, "cache.stale")),
+        providers=providers,
+        timeouts=timeouts,
+        model_timeouts=_model_timeouts(values.get("providers", {}), providers),
+        attempts=Attempts(value(values, "attempts.max"), value(values, "attempts.assemble")),
+        models=models,
+        rules=_rules(values, models),
+        origins=_origins(values),
+        origin_timeouts=_origin_timeouts(values),
+        routes=_routes(values),
+        json_limit=value(values, "server.json_limit"),
+        json_depth=value(values, "server.json_depth"),
+        max_in_flight=value(values, "server.max_in_flight"),
+    )
+
+
+_SECRET_FIELDS = frozenset({"api_key", "supabase_key"})
+
+
+def version(parts: Mapping[str, Any]) -> str:
+    """12 hexadecimal digits that change with the effective configuration. No secret goes into them."""
+
+    def open_fields(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        return {name: item for name, item in items if name not in _SECRET_FIELDS}
+
+    def plain(part: Any) -> Any:
+        return asdict(part, dict_factory=open_fields) if is_dataclass(part) and not isinstance(part, type) else part
+
+    text = json.dumps({name: plain(part) for name, part in parts.items()}, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+_TIMERS = ("connect", "first_byte", "first_token", "idle", "total")
+
+
+def _timeouts(table: Values, base: Timeouts) -> Timeouts:
+    return replace(base, **{name: table[name] for name in _TIMERS if name in table})
+
+
+def _origin_timeouts(values: Values) -> Timeouts:
+    names = ("connect", "first_byte", "idle", "total")
+    return Timeouts(**{name: value(values, f"origin.timeouts.{name}") for name in names})
+
+
+def _reveal(secret: Secret | None) -> str | None:
+    return None if secret is None else secret.reveal()
+
+
+def _auth(values: Values) -> AuthPolicy:
+    url = value(values, "auth.supabase_url")
+    key = value(values, "auth.supabase_key")
+    usable = url is not None and PLACEHOLDER not in url and key is not None
+    return AuthPolicy(
+        supabase_url=url if usable else None,
+        supabase_key=_reveal(key) if usable else None,
+        session_ttl=value(values, "auth.session_ttl"),
+        recheck_after=value(values, "auth.recheck_after"),
+        issuer=value(values, "auth.issuer"),
+        audience=value(values, "auth.audience"),
+        leeway=value(values, "auth.leeway"),
+    )
+
+
+def _named(limit: Limit | str, endpoint: str) -> Limit | None:
+    """A limit with what its count is kept for, and its name on the wire: the last literal part of the path. None for "off"."""
+    if isinstance(limit, str):
+        return None
+    literal = [part for part in endpoint.split("/") if part and part[0] not in "*:"]
+    name = "".join([c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in (literal or ["all"])[-1]])
+    return replace(limit, name=name, endpoint=endpoint)
+
+
+def _limits(values: Values) -> dict[str, Limit]:
+    given = values.get("limits", {})
+    names = dict.fromkeys(["/api/ai/chat", "/api/ai/generate", "default", *given])
+    limits = {name: _named(given.get(name) or default(f"limits.{name}"), name) for name in names if name != "address"}
+    return {name: limit for name, limit in limits.items() if limit is not None}
+
+
+def _providers(tables: Values, timeouts: Timeouts) -> dict[str, ProviderConfig]:
+    return {
+        name: ProviderConfig(
+            name=name,
+            kind=table.get("kind", name),
+            base_url=table.get("base_url"),
+            anthropic_url=table.get("anthropic_url"),
+            api_key=_reveal(table.get("api_key")),
+            timeouts=_timeouts(table.get("timeouts", {}), timeouts),
+        )
+        for name, table in tables.items()
+    }
+
+
+def _model_timeouts(tables: Values, providers: Mapping[str, ProviderConfig]) -> dict[str, Timeouts]:
+    return {
+        str(ModelRef(name, model)): _timeouts(settings.get("timeouts", {}), providers[name].timeouts)
+        for name, table in tables.items()
+        for model, settings in table.get("models", {}).items()
+    }
+
+
+def _models(values: Values, providers: Mapping[str, ProviderConfig]) -> dict[str, tuple[ModelRef, ...]]:
+    """The list of the file; else the default one, without what no configured provider serves."""
+    if "models" in values:
+        return dict(values["models"])
+    if not providers:
+        return dict(DEFAULT_MODELS)
+    served = {alias: tuple([ref for ref in refs if ref.provider in providers]) for alias, refs in DEFAULT_MODELS.items()}
+    return {alias: refs for alias, refs in served.items() if refs}
+
+
+def _rules(values: Values, models: Mapping[str, Any]) -> tuple[Rule, ...]:
+    if "rules" not in values:
+        return tuple([rule for rule in DEFAULT_RULES if rule.use in models])
+    return tuple(
+        [
+            Rule(table["use"], table.get("reason", f"Rule {number}: {table['use']}"), Condition(**table.get("when", {})))
+            for number, table in enumerate(values["rules"], 1)
+            if "use" in table
+        ]
+    )
+
+
+def _origins(values: Values) -> dict[str, str]:
+    origins = {name: table["url"] for name, table in values.get("origins", {}).items() if "url" in table}
+    url = value(values, "origin.url")
+    return {"default": url, **origins} if url is not None else origins
+
+
+def _routes(values: Values) -> tuple[Route, ...]:
+    if "routes" not in values:
+        return DEFAULT_ROUTES
+    return tuple([_route(table, values) for table in values["routes"] if "path" in table and "to" in table])
+
+
+def _route(table: Values, values: Values) -> Route:
+    kind, target = destination(table["to"])
+    limit = table.get("limit")
+    optional = {name: table[name] for name in ("methods", "timeout", "scopes", "models", "fresh_auth") if name in table}
+    return Route(
+        path=table["path"],
+        to=kind,
+        target=target,
+        auth=table.get("auth", "required" if kind == "ai" else "optional"),
+        limit=None if limit is None else _named(limit, table["path"]),
+        unlimited=limit == OFF,
+        cache=_route_cache(table.get("cache", "off"), values),
+        **optional,
+    )
+
+
+def destination(to: str) -> tuple[Literal["ai", "origin", "function"], str | None]:
+    """The kind and the name of a route's `to`: any other word than these names one of `[origins]`."""
+    if to == "ai":
+        return "ai", None
+    if to == "origin":
+        return "origin", None
+    if to.startswith(FUNCTION):
+        return "function", to.removeprefix(FUNCTION)
+    return "origin", to
+
+
+def _route_cache(cache: str | Values, values: Values) -> CachePolicy:
+    if cache == OFF:
+        return CachePolicy()
+    if cache == "obey-origin":
+        return CachePolicy("obey-origin")
+    ages = cast(Values, cache)
+    fresh, stale = ages.get("fresh", value(values, "cache.fresh")), ages.get("stale", value(values, "cache.stale"))
+    return CachePolicy("fixed", fresh, stale, ages.get("per"))

@@ -1,0 +1,107 @@
+"""Loading a project: wws.toml in, a `Project` out, or a `ConfigError` with every problem of the file at once."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from wws.core.policy import Policy
+from wws.errors import ConfigError, Problem
+from wws.project import build, checks
+from wws.project.document import Report, read
+from wws.project.environment import read_environment
+from wws.project.locate import syntax_line
+from wws.project.settings import Project, ServerSettings
+
+__all__ = ["Examined", "examine", "load", "loads"]
+
+MAX_BYTES = 1024 * 1024
+"""No wws.toml is longer; a wrong path may name anything."""
+
+
+def load(path: Path, *, environ: Mapping[str, str], allow_missing: bool = False) -> Project:
+    """The project of the file `path`. `environ` and the `.dev.vars` beside the file give `${NAME}` its values.
+
+    With `allow_missing` a secret that nothing defines is a warning that says what is off. Raises `ConfigError`.
+    """
+    return loads(_text(path), path, environ=environ, allow_missing=allow_missing)
+
+
+def loads(text: str, path: Path, *, environ: Mapping[str, str], allow_missing: bool = False) -> Project:
+    """`load` for a text that stands, or could stand, in the file `path`: an empty text is a project of defaults."""
+    found = examine(path, text, environ=environ, allow_missing=allow_missing)
+    if found.project is None:
+        raise ConfigError(found.problems)
+    return found.project
+
+
+class Examined(NamedTuple):
+    """All that can be said of a file; `project` is None when there are problems."""
+
+    project: Project | None
+    problems: list[Problem]
+    warnings: list[Problem]
+
+
+def examine(path: Path, text: str | None = None, *, environ: Mapping[str, str], allow_missing: bool = False) -> Examined:
+    """`load` (`loads` with a text) that raises nothing."""
+    try:
+        text = _text(path) if text is None else text
+        document = _parse(text, path)
+    except ConfigError as error:
+        return Examined(None, error.problems, [])
+    report = Report(str(path), text)
+    environment = read_environment(path.parent, environ, report.problems)
+    values = read(document, environment, report)
+    policy = build.policy(values)
+    server = build.server(values, path.parent)
+    checks.check(checks.Subject(document, values, policy, server, path.parent, report, allow_missing))
+    warnings = _in_order(report.warnings, str(path))
+    if report.problems:
+        return Examined(None, _in_order(report.problems, str(path)), warnings)
+    return Examined(_project(path, policy, server, values, warnings), [], warnings)
+
+
+def _project(path: Path, policy: Policy, server: ServerSettings, values: dict[str, Any], warnings: list[Problem]) -> Project:
+    store = build.value(values, "kv.store")
+    namespaces = tuple([table["binding"] for table in values.get("kv_namespaces", ())])
+    variables = dict(values.get("vars", {}))
+    version = build.version({"policy": policy, "server": server, "store": store, "kv": namespaces, "vars": variables})
+    return Project(path, replace(policy, version=version), server, store, namespaces, variables, warnings)
+
+
+def _text(path: Path) -> str:
+    def refuse(message: str, line: int | None = None) -> ConfigError:
+        return ConfigError([Problem(str(path), line, "", message)])
+
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise refuse("there is no such file; `wws init` writes one to start from") from None
+    except OSError as error:
+        raise refuse(f"cannot be read: {error.strerror}") from None
+    if len(data) > MAX_BYTES:
+        raise refuse(f"longer than {MAX_BYTES} bytes: this is no wws.toml")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise refuse("not UTF-8", data.count(b"\n", 0, error.start) + 1) from None
+
+
+def _parse(text: str, path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line, message = syntax_line(error, text)
+        raise ConfigError([Problem(str(path), line, "", f"not TOML: {message}")]) from None
+    except RecursionError:
+        raise ConfigError([Problem(str(path), None, "", "not TOML: nested too deeply")]) from None
+
+
+def _in_order(problems: list[Problem], file: str) -> list[Problem]:
+    """As the eye goes: the file itself from top to bottom, then the files beside it."""
+    return sorted(problems, key=lambda problem: (problem.file != file, problem.file, problem.line or 0))

@@ -1,0 +1,199 @@
+"""Every key of wws.toml, once: the validator, the reference page and the comments `wws init` writes all read this table.
+
+In a path `*` stands for any name and `[]` for each element of an array of tables. A default is written as in the file.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, NamedTuple
+
+from wws.project import kinds as k
+from wws.project.kinds import Kind
+
+__all__ = ["KEYS", "TABLES", "Key", "Node", "default", "table_of", "tree"]
+
+
+class Key(NamedTuple):
+    """One key: `default` in TOML, None where there is none; `required` keys have none and must be given."""
+
+    path: str
+    kind: Kind
+    default: str | None
+    about: str
+    required: bool = False
+
+
+TABLES: dict[str, str] = {
+    "": "At the top of the file.",
+    "server": "The self-hosted server.",
+    "kv": "Where sessions, API keys, counters and KV namespaces are kept.",
+    "auth": "Who may ask: sessions of Supabase Auth. API keys of `wws keys create` work without any of this.",
+    "limits": "How often: per user and endpoint. A path pattern in quotes, `default` for all others.",
+    "cache": "How long answers are kept where a function or a route asks for it without saying so itself.",
+    "providers.*": "An AI provider, by a name of your choice.",
+    "timeouts": "How long an AI provider may be silent. Also per provider and per model, which take over what they leave out.",
+    "providers.*.timeouts": "Timers of this provider, where they differ from `[timeouts]`.",
+    'providers.*.models.*.timeouts': "Timers of one model, where they differ from the provider's.",
+    "attempts": "How often upstream providers are asked for one request.",
+    "models": "Aliases: lists of models, the primary first, then its fallbacks. Given, it replaces the default list.",
+    "rules[]": "Which alias serves a request for the model `auto`. The first match wins.",
+    "rules[].when": "All that is given must hold; nothing given always holds.",
+    "origin": "The web application behind the gateway.",
+    "origins.*": "One of several applications, by name: a route's `to` names it.",
+    "origin.timeouts": "How long an origin may be silent; for all of `[origins]` too.",
+    "routes[]": "What is served where. The most specific path wins. Given, it replaces the default list.",
+    "routes[].cache": "A cache of fixed ages for this route.",
+    "kv_namespaces[]": "A key-value namespace that functions see as `env.NAME`.",
+    "vars": "Values that functions see as `env.NAME`; one taken from `${NAME}` is kept secret.",
+}  # fmt: skip
+
+_AGE = k.duration("0s", "365d")
+_TIMER = k.duration("10ms", "1h")
+_CACHE_PER = k.choice("public", "user")
+
+
+_TIMERS = {
+    "connect": ("2s", "Until the connection stands, TLS included."),
+    "first_byte": ("10s", "Until the head of a streamed answer has come."),
+    "first_token": ("10s", "Until the first token of any kind, reasoning included."),
+    "idle": ("30s", "Between two events of a stream."),
+    "total": ("300s", "For the whole answer."),
+}
+
+
+def _inherited(table: str) -> Iterator[Key]:
+    for name, (_, about) in _TIMERS.items():
+        yield Key(f"{table}.{name}", _TIMER, None, about)
+
+
+KEYS: tuple[Key, ...] = (
+    Key("name", k.NAME, '"wws"', "The project's name."),
+    Key("server.listen", k.LISTEN, '"127.0.0.1:8787"', "The public listener."),
+    Key("server.admin", k.ADMIN, '"127.0.0.1:8788"', "Dashboard, metrics, admin API: never on the public listener."),
+    Key("server.workers", k.WORKERS, "1", 'Processes; "auto" is one per core.'),
+    Key("server.trusted_proxies", k.NETWORKS, "[]", "Networks whose X-Forwarded-For is believed."),
+    Key("server.cert", k.PATH, None, "Certificate chain in PEM form for TLS; needs `key`."),
+    Key("server.key", k.PATH, None, "The certificate's private key in PEM form."),
+    Key("server.log", k.choice("all", "errors", "off"), '"all"', "Which requests are logged on standard error."),
+    Key("server.max_in_flight", k.whole(1, 1_000_000), "4096", "Requests in progress in one process; more are answered 503."),
+    Key("server.max_connections", k.whole(1, 1_000_000), "16384", "Open client connections of one process; more are closed."),
+    Key("server.json_limit", k.size("1KiB", "1GiB"), '"32MiB"', "Largest JSON body on `ai` routes: long prompts, base64 images."),
+    Key("server.json_depth", k.whole(4, 512), "64", "How deep a JSON body may be nested."),
+    Key("server.function_limit", k.size("1KiB", "1GiB"), '"1MiB"', "Largest body handed to a function."),
+    Key(
+        "server.header_timeout",
+        k.duration("1s", "5m"),
+        '"10s"',
+        "Until a request's head has come, from the first byte or accept.",
+    ),
+    Key("server.keep_alive", k.duration("1s", "1h"), '"15s"', "How long an idle client connection is kept."),
+    Key("kv.store", k.STORE, '"lmdb:./.wws/state"', '"memory:" forgets at the end; a relative path begins beside this file.'),
+    Key("auth.supabase_url", k.WEB_URL, None, "The project's address. Without it only API keys are accepted."),
+    Key("auth.supabase_key", k.SECRET, None, "The publishable key (`sb_publishable_...`), never a secret one."),
+    Key(
+        "auth.session_ttl", k.duration("60s", "24h"), '"1h"', "How long a session is remembered; never past the token's own exp."
+    ),
+    Key("auth.recheck_after", k.duration("1s", "24h"), '"5m"', "In the background: a logout is seen within about this long."),
+    Key("auth.issuer", k.TEXT, None, "The `iss` of tokens, where it is not SUPABASE_URL/auth/v1."),
+    Key("auth.audience", k.TEXT, '"authenticated"', "The `aud` of tokens."),
+    Key("auth.leeway", k.duration("0s", "30s"), '"30s"', "How far clocks may differ (RFC 8725 asks for little)."),
+    Key("limits.default", k.RATE, '"100/min"', "Every path that no other pattern names."),
+    Key("limits.address", k.RATE_OR_OFF, '"600/min"', 'Per client address, before anyone is known; or "off".'),
+    Key("limits./api/ai/chat", k.RATE, '"60/min"', "The chat endpoint."),
+    Key("limits./api/ai/generate", k.RATE, '"20/min"', "The generate endpoint."),
+    Key("limits.*", k.RATE, None, "Any other path pattern."),
+    Key("cache.fresh", _AGE, '"60s"', "Age up to which an answer is served as it is."),
+    Key("cache.stale", _AGE, '"300s"', "Age up to which a stale answer may be served while it is refreshed."),
+    Key(
+        "providers.*.kind",
+        k.choice("synthetic", "zai", "openai", "sandbox"),
+        None,
+        "Whose interface it is; defaults to the name. `openai` is any compatible server.",
+    ),
+    Key("providers.*.base_url", k.URL, None, "Where its OpenAI-compatible API begins; for `openai` required."),
+    Key("providers.*.anthropic_url", k.URL, None, "Where its Anthropic-compatible API begins, if it has one."),
+    Key("providers.*.api_key", k.SECRET, None, "The key we send; for `synthetic` and `zai` required."),
+    *_inherited("providers.*.timeouts"),
+    *_inherited("providers.*.models.*.timeouts"),
+    *[Key(f"timeouts.{name}", _TIMER, f'"{value}"', about) for name, (value, about) in _TIMERS.items()],
+    Key("attempts.max", k.whole(1, 10), "3", "Upstream attempts per request: the primary, one retry, a fallback."),
+    Key(
+        "attempts.assemble",
+        k.FLAG,
+        "true",
+        "Serve a plain caller by streaming upstream, so that a silent provider is seen early.",
+    ),
+    Key("models.*", k.MODELS, None, "The models behind this alias, as `provider/model`."),
+    Key("rules[].when.type", k.WORDS, None, "The task's type is one of these."),
+    Key("rules[].when.complexity", k.many(k.choice("low", "medium", "high"), one=True), None, "Its complexity is one of these."),
+    Key("rules[].when.context_length_over", k.whole(0, 100_000_000), None, "Its context is longer than so many tokens."),
+    Key("rules[].when.context_length_under", k.whole(1, 100_000_000), None, "Its context is shorter than so many tokens."),
+    Key("rules[].use", k.ALIAS, None, "The alias that serves.", required=True),
+    Key("rules[].reason", k.REASON, None, "Told to the caller in `x-wws-route-reason`."),
+    Key("origin.url", k.URL, None, "Its address; `http+unix:///path/to.sock` for a socket."),
+    Key("origin.timeouts.connect", _TIMER, '"2s"', "Until the connection stands."),
+    Key("origin.timeouts.first_byte", _TIMER, '"60s"', "Until the head of the answer has come."),
+    Key("origin.timeouts.idle", _TIMER, '"60s"', "Between two pieces of the answer."),
+    Key("origin.timeouts.total", _TIMER, '"300s"', "For the whole answer."),
+    Key("origins.*.url", k.URL, None, "Its address.", required=True),
+    Key("routes[].path", k.PATTERN, None, "Exact, `*` or `:name` segments.", True),
+    Key("routes[].to", k.TARGET, None, "Who answers.", required=True),
+    Key("routes[].methods", k.METHODS, None, "Methods taken; all where it is left out."),
+    Key("routes[].auth", k.choice("required", "optional", "none"), None, '"required" for `ai`, else "optional".'),
+    Key("routes[].limit", k.RATE_OR_OFF, None, 'This route\'s own limit, or "off"; else `[limits]` decide.'),
+    Key("routes[].cache", k.choice("off", "obey-origin"), '"off"', "Or a table of fixed ages."),
+    Key("routes[].cache.fresh", _AGE, None, "Default: that of `[cache]`."),
+    Key("routes[].cache.stale", _AGE, None, "Default: that of `[cache]`."),
+    Key("routes[].cache.per", _CACHE_PER, None, "For whom: left out, nothing of a known user is kept."),
+    Key("routes[].timeout", k.duration("10ms", "1h"), None, "For the whole answer on this route."),
+    Key("routes[].scopes", k.SCOPES, None, "Scopes an API key must hold; left out, the one named like the kind of `to`."),
+    Key("routes[].models", k.ALIASES, None, "The aliases allowed here; all where it is left out."),
+    Key("routes[].fresh_auth", k.duration("0s", "24h"), None, "Greatest age of the last online check of the session."),
+    Key("kv_namespaces[].binding", k.BINDING, None, "Its name in `env`.", required=True),
+    Key("vars.*", k.VARIABLE, None, "A text, number or flag."),
+)
+
+
+class Node:
+    """One step of the tree the paths make: the key that ends here, if one does, and what may follow."""
+
+    __slots__ = ("children", "key")
+
+    def __init__(self) -> None:
+        self.key: Key | None = None
+        self.children: dict[str, Node] = {}
+
+
+def _steps(path: str) -> list[str]:
+    if path.startswith("limits."):
+        return path.split(".", 1)
+    return path.replace("[]", ".[]").split(".")
+
+
+@cache
+def tree() -> Node:
+    """The schema as a tree, by steps of the path."""
+    root = Node()
+    for key in KEYS:
+        node = root
+        for step in _steps(key.path):
+            node = node.children.setdefault(step, Node())
+        node.key = key
+    return root
+
+
+@cache
+def default(path: str) -> Any:
+    """The default of a key, read as its kind reads it; None where there is none."""
+    key = next(key for key in KEYS if key.path == path)
+    return None if key.default is None else key.kind.read(tomllib.loads(f"value = {key.default}")["value"])
+
+
+def table_of(key: Key) -> str:
+    """The path of the table a key stands in, as in `TABLES`."""
+    if key.path.startswith("limits."):
+        return "limits"
+    return key.path.rpartition(".")[0]

@@ -1,0 +1,55 @@
+"""A loaded project: what wws.toml says beside the policy, and the policy itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Literal
+
+from wws.core.policy import Policy
+from wws.errors import Problem
+from wws.project.address import Address
+from wws.project.secret import Secret
+
+__all__ = ["Project", "ServerSettings", "Variable"]
+
+Variable = str | int | float | bool | Secret
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """`[server]`: durations in seconds, sizes in bytes. `admin` None: no admin listener. `cert` and `key` come together."""
+
+    listen: Address = Address("127.0.0.1", 8787)
+    admin: Address | None = Address("127.0.0.1", 8788)
+    workers: int | Literal["auto"] = 1
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    cert: Path | None = None
+    key: Path | None = None
+    log: Literal["all", "errors", "off"] = "all"
+    max_connections: int = 16384
+    function_limit: int = 1024 * 1024
+    header_timeout: float = 10.0
+    keep_alive: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """One wws.toml, checked. `warnings` do not stop anything but should be shown at the start.
+
+    `vars` are the `[vars]`; those taken from the environment are `Secret`s, revealed only when handed to a function.
+    """
+
+    path: Path
+    policy: Policy
+    server: ServerSettings = ServerSettings()
+    store_url: str = field(default="lmdb:./.wws/state", repr=False)  # may hold a password
+    kv_namespaces: tuple[str, ...] = ()
+    vars: dict[str, Variable] = field(default_factory=dict)
+    warnings: list[Problem] = field(default_factory=list)
+
+    @property
+    def folder(self) -> Path:
+        """Where wws.toml stands: what relative paths begin at."""
+        return self.path.parent

@@ -78,7 +78,7 @@ class Denied(NamedTuple):
 
 TOMBSTONE = b"1"
 _OK = "ok"
-_DENIALS = frozenset({"invalid_api_key", "user_banned"})
+_DENIALS = ("invalid_api_key", "user_banned")
 
 
 def session_key(digest: str) -> str:

@@ -5,13 +5,14 @@
     Dial      send                              one HTTP exchange with a configured upstream
     Provider  send, classify                    what one AI provider does differently
     Crypto    verify                            a public-key signature
-    Clock     time, monotonic                   an argument everywhere, so tests never wait
+    Clock     time, monotonic, sleep            an argument everywhere, so tests never wait
 
 `Services` is the set of them a host has put together; `Env` is what a function gets as `env`; `Context` as `ctx`.
 """
 
 from __future__ import annotations
 
+import asyncio as _asyncio
 import time as _time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from wws.core.auth.user import User
 from wws.core.limit.decision import Decision
 from wws.core.policy import ModelRef, Policy, Timeouts
 from wws.core.trail import Trail
-from wws.http import Body, Headers, Pair, Response
+from wws.http import Body, Headers, Outcome, Pair, Request, Response
 
 __all__ = [
     "KV",
@@ -169,6 +170,10 @@ class Call:
     headers: Headers
     timeouts: Timeouts
     deadline: float
+    warnings: list[str] = field(default_factory=list)
+    """Set by `send`: request fields that were dropped or changed for this provider, as `x-wws-warning` names them."""
+    hide_usage: bool = False
+    """Set by `send`: the stream's usage chunk was asked for by us, the caller did not want it."""
 
 
 class Verdict(NamedTuple):
@@ -190,6 +195,8 @@ class Provider(Protocol):
     name: str
     base_url: str
     operations: frozenset[str]
+    finish_reasons: Mapping[str, str | None]
+    """Its own finish reasons in OpenAI's words; None marks one that means failure."""
 
     async def send(self, call: Call, dial: Dial) -> Response:
         """Sends the call; the answer with its body whole or as a stream. Raises `UpstreamError`."""
@@ -222,12 +229,17 @@ class Clock(Protocol):
         """Seconds of a clock that never steps."""
         ...
 
+    async def sleep(self, seconds: float) -> None:
+        """Waits."""
+        ...
+
 
 class SystemClock:
     """The machine's clock."""
 
     time = staticmethod(_time.time)
     monotonic = staticmethod(_time.monotonic)
+    sleep = staticmethod(_asyncio.sleep)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +264,8 @@ class Services:
     background: Callable[[Awaitable[Any]], None] = lambda awaitable: None
     share_in_flight: bool = True
     """Whether requests may wait for one another's I/O; Cloudflare Workers forbid it."""
+    observe: Callable[[Request, Context, int, Outcome, int], None] = lambda request, ctx, status, outcome, sent: None
+    """Told once of every finished request: its status, how it ended, body bytes sent."""
     state: dict[str, Any] = field(default_factory=dict)
     """Memory of the built-in functions in this process (single flights, negative caches), by function name."""
 
@@ -325,13 +339,14 @@ class Env:
 class Context:
     """What a function gets as `ctx`: one request's identity, deadline (monotonic seconds) and background work."""
 
-    __slots__ = ("_background", "deadline", "request_id", "trail", "user")
+    __slots__ = ("_background", "counted", "deadline", "request_id", "trail", "user")
 
     def __init__(self, request_id: str, deadline: float, trail: Trail, background: Callable[[Awaitable[Any]], None]) -> None:
         self.request_id = request_id
         self.deadline = deadline
         self.trail = trail
         self.user: User | None = None
+        self.counted: Any = None  # what the rate limiter took, to be given back when we fail
         self._background = background
 
     def wait_until(self, awaitable: Awaitable[Any]) -> None:

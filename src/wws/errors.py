@@ -56,6 +56,8 @@ TABLE: dict[str, Row] = {
     "malformed_credential": Row(400, _BAD, "caller_invalid_request", "The Authorization header is malformed: send `Bearer TOKEN` once."),
     "not_found": Row(404, "not_found_error", "caller_invalid_request", "Nothing is served at this path."),
     "method_not_allowed": Row(405, _BAD, "caller_invalid_request", "This path does not take this method."),
+    "unsupported_media_type": Row(415, _BAD, "caller_invalid_request", "This kind of content is not taken here."),
+    "unprocessable": Row(422, _BAD, "caller_invalid_request", "The body is understood, but its values are not accepted."),
     "request_timeout": Row(408, _BAD, "caller_invalid_request", "The request did not arrive in time."),
     "model_not_found": Row(404, _BAD, "caller_model_unknown", "The model does not exist here. GET /v1/models lists those that do."),
     "unsupported_endpoint": Row(404, "not_found_error", "caller_invalid_request", "No provider of this model has this endpoint."),
@@ -125,6 +127,7 @@ class Refusal(WwsError):
     `code` is a row of TABLE and decides status and shape. `message` replaces the row's text; it is ours and never an
     upstream's. `param` names the offending field. `retry_after` is in seconds (rounded up to at least 1 on the wire).
     `challenge` is the value of `WWW-Authenticate` (RFC 9110 section 11.6.1). `retry` False sends `x-should-retry: false`.
+    `allow` are the methods a path takes (RFC 9110 section 10.2.1), for 405.
     """
 
     def __init__(
@@ -136,6 +139,7 @@ class Refusal(WwsError):
         retry_after: float | None = None,
         challenge: str | None = None,
         retry: bool | None = None,
+        allow: tuple[str, ...] | None = None,
     ) -> None:
         self.code = code
         self.row = TABLE[code]
@@ -144,6 +148,7 @@ class Refusal(WwsError):
         self.retry_after = retry_after
         self.challenge = challenge
         self.retry = retry
+        self.allow = allow
         super().__init__(f"{code}: {self.message}")
 
 

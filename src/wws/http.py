@@ -189,7 +189,7 @@ class Request:
         self.authority = authority
         self.scheme = scheme
         self.client = client
-        self.params: dict[str, str] = {}
+        self.params: Mapping[str, str] = {}
         self.user: User | None = None
         self.route: Route | None = None
 

@@ -22,3 +22,6 @@ class FakeClock:
 
     def step(self, seconds: float) -> None:
         self._wall += seconds
+
+    async def sleep(self, seconds: float) -> None:
+        self.advance(seconds)

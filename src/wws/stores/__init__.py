@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qsl
 
-from wws.bindings import Clock
+from wws.bindings import KV, Clock, Counter
 from wws.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
     from wws.stores.lmdb import LmdbStore
 
-__all__ = ["open_store"]
+__all__ = ["Store", "open_store"]
+
+
+class Store(KV, Counter, Protocol):
+    """What the self-hosted gateway needs of a store: values and exact counts in one, swept now and then, closed at the end."""
+
+    async def sweep(self, max_entries: int = 1000) -> int:
+        """Removes up to `max_entries` that have expired; how many it did."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of files and memory."""
+        ...
+
 
 _UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _ALLOWED = 'allowed are "memory:" and "lmdb:DIRECTORY" (with ?map_size=1GiB for more than 256 MiB)'

@@ -204,7 +204,7 @@ class UpstreamConnection(asyncio.Protocol):
             if self._head_bytes > UPSTREAM_HEADER_BYTES:
                 self.fail(UpstreamMalformed("the header block is too large"))
             return
-        if not self._complete and not self._paused and self._timeouts is not None:
+        if self.due != math.inf and not self._paused and self._timeouts is not None:  # inf: the answer is whole
             self.phase = "idle"
             self.due = min(self._loop.time() + self._timeouts.idle, self._total)
         self._deliver()

@@ -1,0 +1,209 @@
+"""The way of a request. Read this file first.
+
+    route         which [[routes]] entry: ai | origin | function
+    admit         global in-flight cap, pre-auth limit per client address
+    auth_guard    who is it                 -> user, or 401/403/503
+    rate_limiter  may they, now             -> remaining, or 429 + Retry-After
+    cache_manager fresh | stale + refresh in background | miss
+    relay         ai: model_router -> attempts over providers;  origin: proxy
+
+Each step is a decision in `core` and a short async step in `functions`. A step that will not let the request pass raises
+a `Refusal`, which becomes the answer here. What every step did is written into `ctx.trail`, and from there into the
+answer's headers and to `observe`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import partial
+
+from wws.bindings import Context, Env
+from wws.core.limit.fields import LimitFields
+from wws.core.policy import Policy, Route
+from wws.core.route.table import Table, suspicious
+from wws.core.wire import notes
+from wws.errors import Refusal
+from wws.functions.ai import relay_ai
+from wws.functions.auth_guard import auth_guard
+from wws.functions.cache_manager import cache_manager
+from wws.functions.rate_limiter import LimitResult, address_limiter, blocked, give_back, rate_limiter
+from wws.functions.refuse import refuse
+from wws.functions.relay import relay_origin
+from wws.http import Outcome, Pair, Request, Response, Stream
+
+__all__ = ["Gateway"]
+
+_log = logging.getLogger("wws.gateway")
+_SHED_WAIT = 1.0  # seconds until a shed caller should come back
+
+
+class Gateway:
+    """One configuration, ready to answer. `ready` is False while the process drains."""
+
+    def __init__(self, env: Env) -> None:
+        policy: Policy = env.wws.policy
+        self.env = env
+        self.ready = True
+        self.in_flight = 0
+        self._routes: Table[Route] = Table([(route.path, route.methods, route) for route in policy.routes])
+        self._clock = env.wws.clock.monotonic
+        self._observe = env.wws.observe
+        self._cap = policy.max_in_flight
+        self._fields: dict[tuple[str, str], LimitFields] = {}
+        self._own = {"/healthz": self._health, "/readyz": self._readiness}
+
+    async def handle(self, request: Request, env: Env, ctx: Context) -> Response:
+        """Answers one request; the only exception that leaves is cancellation."""
+        trail = ctx.trail
+        self.in_flight += 1
+        try:
+            response = await self._answer(request, env, ctx)
+        except Refusal as refusal:
+            trail.error_type = trail.error_type or refusal.row.error_type
+            response = refuse(refusal, openai=request.route is not None and request.route.to == "ai")
+        except asyncio.CancelledError:
+            self.in_flight -= 1
+            trail.error_type = "caller_cancelled"
+            self._observe(request, ctx, 499, "client_closed", 0)
+            raise
+        except Exception:
+            _log.exception("request %s failed", ctx.request_id)
+            trail.error_type = "wws_internal"
+            response = refuse(Refusal("internal_error"), openai=request.route is not None and request.route.to == "ai")
+        if response.status >= 500 and ctx.counted is not None:
+            # A request that failed on our side, or behind us, is not counted against the caller.
+            ctx.wait_until(give_back(ctx.counted, env))
+        response.notes = notes.render(ctx.request_id, trail, self._clock() - trail.started, self._limit_lines(ctx))
+        body = response.body
+        if isinstance(body, Stream):
+            response.finish = partial(self._finished, request, ctx, response, response.finish)
+        else:
+            self.in_flight -= 1
+            self._observe(request, ctx, response.status, "done", len(body))
+        return response
+
+    async def _answer(self, request: Request, env: Env, ctx: Context) -> Response:
+        if request.path in self._own:
+            return self.own(request.path)
+        route = self._route(request, ctx)
+        self._admit(request, env)
+        if route.auth != "none":
+            await self._authenticate(request, env, ctx, route)
+        await self._limit(request, env, ctx)
+        if route.to == "ai":
+            ctx.trail.cache_status, ctx.trail.cache_outcome = "fwd=bypass", "bypass"
+            return await relay_ai(request, env, ctx, route)
+        return await self._cached(request, env, ctx, route)
+
+    def _route(self, request: Request, ctx: Context) -> Route:
+        reason = suspicious(request.path)
+        if reason is not None:
+            raise Refusal("invalid_request", reason)
+        match = self._routes.match(request.method, request.path)
+        route = match.value
+        if route is None:
+            if match.allowed_methods:
+                raise Refusal("method_not_allowed", allow=match.allowed_methods)
+            raise Refusal("not_found")
+        request.route = route
+        request.params = match.params
+        if route.timeout is not None:
+            ctx.deadline = min(ctx.deadline, ctx.trail.started + route.timeout)
+        return route
+
+    def _admit(self, request: Request, env: Env) -> None:
+        if self.in_flight > self._cap:
+            raise Refusal("overloaded", retry_after=_SHED_WAIT)
+        held = blocked(request, env)
+        if held is not None:
+            raise Refusal("rate_limit_exceeded", "Too many failed attempts from this address.", retry_after=held.retry_after)
+
+    async def _authenticate(self, request: Request, env: Env, ctx: Context, route: Route) -> None:
+        started = self._clock()
+        result = await auth_guard(request, env)
+        ctx.trail.auth = self._clock() - started
+        if result.valid:
+            request.user = ctx.user = result.user
+            ctx.trail.auth_source = result.source
+            return
+        refusal = result.refusal or Refusal("missing_credential")
+        if refusal.code == "missing_credential":
+            if route.auth == "optional":
+                return
+        elif refusal.row.error_type == "policy_unauthenticated":
+            await address_limiter(request, env)  # guessing is counted, by address
+        raise refusal
+
+    async def _limit(self, request: Request, env: Env, ctx: Context) -> None:
+        started = self._clock()
+        result: LimitResult = await rate_limiter(request, env)
+        trail = ctx.trail
+        trail.limit = self._clock() - started
+        trail.limit_rule, trail.limit_decision = result.rule, result.decision
+        if result.degraded:
+            trail.degraded.append("limit")
+        rule = result.rule
+        if result.allowed:
+            ctx.counted = None if rule is None else result
+        elif rule is not None:
+            raise Refusal(
+                "rate_limit_exceeded",
+                f"The limit is {rule.count} requests in {rule.period:g} s. Try again after the time in Retry-After.",
+                retry_after=result.retry_after,
+                retry=True,
+            )
+
+    async def _cached(self, request: Request, env: Env, ctx: Context, route: Route) -> Response:
+        async def origin(conditional: list[Pair] | None = None) -> Response:
+            return await relay_origin(request, env, ctx, route, conditional)
+
+        trail = ctx.trail
+        if route.to == "function":
+            raise Refusal("not_found", "This route names a function, and no functions are loaded here.")
+        if route.cache.mode == "off":
+            trail.cache_status, trail.cache_outcome = "fwd=bypass", "bypass"
+            return await origin()
+        started = self._clock()
+        result = await cache_manager(request, env, origin)
+        trail.cache = self._clock() - started - (trail.upstream or 0.0)
+        trail.cache_status, trail.cache_outcome = result.status, result.outcome
+        return result.data
+
+    # what is left to do when the answer is known
+
+    def _limit_lines(self, ctx: Context) -> str:
+        rule, decision = ctx.trail.limit_rule, ctx.trail.limit_decision
+        if rule is None or decision is None:
+            return ""
+        key = (rule.endpoint, rule.name)
+        fields = self._fields.get(key)
+        if fields is None:
+            fields = self._fields[key] = LimitFields(rule)
+        return fields.render(decision)
+
+    def _finished(
+        self,
+        request: Request,
+        ctx: Context,
+        response: Response,
+        before: object,
+        outcome: Outcome,
+        sent: int,
+    ) -> None:
+        self.in_flight -= 1
+        if callable(before):
+            before(outcome, sent)
+        self._observe(request, ctx, response.status, outcome, sent)
+
+    def own(self, path: str) -> Response:
+        """The gateway's own pages, `/healthz` and `/readyz`, which touch nothing it depends on."""
+        return self._own[path]()
+
+    def _health(self) -> Response:
+        return Response.json({"status": "ok"})
+
+    def _readiness(self) -> Response:
+        if not self.ready:
+            return Response.json({"status": "draining", "degraded": []}, 503)
+        return Response.json({"status": "ready", "degraded": []})

@@ -1,0 +1,217 @@
+"""The self-hosted gateway: puts a project, its store and the data plane together and serves until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import itertools
+import logging
+import os
+import secrets
+import signal
+import sqlite3
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from wws.admin.app import Admin
+from wws.bindings import Context, Env, Namespace, Secrets, Services, SystemClock
+from wws.core.trail import Trail
+from wws.core.wire.notes import acceptable_id
+from wws.errors import ConfigError, Problem
+from wws.gateway import Gateway
+from wws.hosts.server import demo as demo_parts
+from wws.hosts.server.background import Background
+from wws.hosts.server.crypto import CryptographyVerifier
+from wws.hosts.server.dialer import Dialer
+from wws.hosts.server.limits import ServerLimits
+from wws.hosts.server.server import App, Server, tls_context
+from wws.http import Outcome, Request, Response
+from wws.observe.ledger import Ledger
+from wws.observe.log import RequestLog, configure
+from wws.observe.metrics import Metrics
+from wws.project.pepper import pepper
+from wws.project.secret import Secret
+from wws.project.settings import Project
+from wws.providers import make_providers
+from wws.stores import Store, open_store
+
+__all__ = ["application", "serve"]
+
+GRACE = 30.0
+"""Seconds that answers in progress get after a signal to stop: the usual termination grace of process supervisors."""
+HOUSEKEEPING = 5.0
+"""Seconds between writes of the ledger and sweeps of the store."""
+_SWEPT = 1000  # expired entries removed in one go
+
+_log = logging.getLogger("wws.server")
+
+
+def serve(project: Project, demo: bool = False) -> int:
+    """Serves `project` in the foreground until SIGINT or SIGTERM; the exit status. Raises `ConfigError`, `StoreError`."""
+    configure()
+    try:
+        import uvloop
+    except ImportError:  # another platform or interpreter: asyncio's own loop does the same, slower
+        asyncio.run(_serve(project, demo))
+    else:
+        uvloop.run(_serve(project, demo))
+    return 0
+
+
+def application(gateway: Gateway, env: Env, background: Callable[[Any], None]) -> App:
+    """The gateway as an app of the data plane: gives each request its id, its deadline and its trail."""
+    prefix = secrets.token_hex(5)
+    numbers = itertools.count()
+    monotonic = env.wws.clock.monotonic
+    total = env.wws.policy.timeouts.total
+
+    def app(request: Request) -> Coroutine[Any, Any, Response]:
+        given = request.headers.first.get(b"x-request-id")
+        request_id = f"{prefix}{next(numbers):08x}"
+        if given is not None and acceptable_id(text := given.decode("latin-1")):
+            request_id = text
+        now = monotonic()
+        return gateway.handle(request, env, Context(request_id, now + total, Trail(now), background))
+
+    return app
+
+
+class _Observers:
+    """Everybody who is told of a finished request."""
+
+    __slots__ = ("ledger", "log", "metrics")
+
+    def __init__(self, metrics: Metrics, ledger: Ledger, log: RequestLog) -> None:
+        self.metrics = metrics
+        self.ledger = ledger
+        self.log = log
+
+    def __call__(self, request: Request, ctx: Context, status: int, outcome: Outcome, sent: int) -> None:
+        self.metrics(request, ctx, status, outcome, sent)
+        self.ledger(request, ctx, status, outcome, sent)
+        self.log(request, ctx, status, outcome, sent)
+
+
+async def _serve(project: Project, demo: bool) -> None:
+    loop = asyncio.get_running_loop()
+    store = open_store(project.store_url, project.folder)
+    try:
+        await _run(project, demo, loop, store)
+    finally:
+        store.close()
+
+
+async def _run(project: Project, demo: bool, loop: asyncio.AbstractEventLoop, store: Store) -> None:
+    policy, settings, clock = project.policy, project.server, SystemClock()
+    seed = pepper(project.store_url, project.folder, os.environ)
+    providers = make_providers(policy, clock)
+    origin: Server | None = None
+    sandboxed: list[str] = []
+    if demo:
+        providers = demo_parts.stand_in(policy, providers, clock)
+        sandboxed = [name for name, provider in providers.items() if provider.name == "sandbox" != name]
+        if not policy.origins:
+            origin, url = await demo_parts.start_origin(loop)
+            policy = demo_parts.with_origin(policy, url)
+    metrics = Metrics(clock.monotonic, policy.version)
+    ledger = Ledger(_ledger_file(project), clock.time, policy.providers)
+    log = RequestLog(settings.log, loop=loop, time=clock.time, monotonic=clock.monotonic, pepper=seed, version=policy.version)
+    background, dialer = Background(), Dialer(loop)
+    services = Services(
+        policy, store, store, dialer, CryptographyVerifier(), Secrets(seed), providers, clock, background,
+        observe=_Observers(metrics, ledger, log),
+    )  # fmt: skip
+    env = Env(services, _bindings(project, store))
+    gateway = Gateway(env)
+    server = Server(
+        application(gateway, env, background),
+        loop,
+        limits=ServerLimits(
+            header_timeout=settings.header_timeout, keep_alive=settings.keep_alive, connections=settings.max_connections
+        ),
+        tls=_tls(project),
+        proxies=settings.trusted_proxies,
+        on_tick=dialer.tick,
+    )
+    metrics.gauges["wws_requests_active"] = ("Requests in progress.", lambda: float(gateway.in_flight))
+    metrics.gauges["wws_connections_open"] = ("Client connections open.", lambda: float(len(server.connections)))
+    metrics.gauges["wws_upstream_connections_open"] = ("Upstream connections open.", lambda: float(dialer.open_connections))
+    admin = Server(Admin(gateway, metrics), loop) if settings.admin is not None else None
+    bound = await _listen(server, str(settings.listen), "server.listen", project)
+    words = f"ready on {server.scheme}://{bound}"
+    if admin is not None:
+        words += f", admin on http://{await _listen(admin, str(settings.admin), 'server.admin', project)}"
+    housekeeping = loop.create_task(_keep_house(ledger, store, loop))
+    if demo:
+        base = f"{server.scheme}://{bound}"
+        sys.stdout.write(demo_parts.welcome(base, await demo_parts.make_key(env), sandboxed, origin is not None))
+        sys.stdout.flush()
+    sys.stderr.write(f"wws {words}\n")
+    sys.stderr.flush()
+    # What lives now lives for good: the collector need not look at it again, and rarely at what requests leave behind.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+    await _stopped(loop)
+    gateway.ready = False
+    await server.stop(GRACE)
+    await background.drain(GRACE / 6)
+    housekeeping.cancel()
+    for other in (admin, origin):
+        if other is not None:
+            await other.stop(0.0)
+    dialer.close()
+    log.flush()
+    ledger.write(ledger.take())
+
+
+def _bindings(project: Project, store: Store) -> dict[str, Any]:
+    bindings: dict[str, Any] = {name: Namespace(store, name) for name in project.kv_namespaces}
+    for name, value in project.vars.items():
+        bindings[name] = value.reveal() if isinstance(value, Secret) else value
+    return bindings
+
+
+def _ledger_file(project: Project) -> Path | None:
+    scheme, _, rest = project.store_url.partition(":")
+    return project.folder / rest.partition("?")[0] / "ledger.sqlite" if scheme == "lmdb" else None
+
+
+def _tls(project: Project) -> Any:
+    settings = project.server
+    if settings.cert is None or settings.key is None:
+        return None
+    try:
+        return tls_context(str(settings.cert), str(settings.key))
+    except OSError as error:
+        raise ConfigError([Problem(str(project.path), None, "server.cert", f"cannot be used: {error}")]) from None
+
+
+async def _listen(server: Server, address: str, key: str, project: Project) -> str:
+    try:
+        return await server.listen(address)
+    except OSError as error:
+        message = f"cannot listen on {address}: {error.strerror or error}. Is another process there? Choose another address."
+        raise ConfigError([Problem(str(project.path), None, key, message)]) from None
+
+
+async def _stopped(loop: asyncio.AbstractEventLoop) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()
+
+
+async def _keep_house(ledger: Ledger, store: Store, loop: asyncio.AbstractEventLoop) -> None:
+    """Writes the ledger, and removes what has expired, a little at a time."""
+    while True:
+        await asyncio.sleep(HOUSEKEEPING)
+        rows = ledger.take()
+        if rows:
+            try:
+                await loop.run_in_executor(None, ledger.write, rows)
+            except sqlite3.Error as error:
+                _log.error("the ledger cannot be written: %s", error)
+        await store.sweep(_SWEPT)

@@ -70,7 +70,6 @@ def test_other_forms_are_refused(text: str) -> None:
 def test_a_good_checksum_over_a_bad_form_is_refused() -> None:
     for start in (
         "wws_live_0123456789:_" + "s" * 33,
-        "wws_live_01234567890_" + "s" * 32 + ".",
         "wws_live_01234567890s" + "s" * 33,
     ):
         text = f"{start}_{crc32(start.encode()):08x}"

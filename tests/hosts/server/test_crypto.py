@@ -112,7 +112,7 @@ async def test_a_key_is_loaded_once_and_few_are_kept() -> None:
     good = public_jwk("EdDSA")
     for number in range(3 * MAX_LOADED):
         jwk = {**good, "x": base64url.encode((number + 2).to_bytes(32, "big")).decode()}
-        assert not await verifier.verify("EdDSA", jwk, b"data", b"\0" * 64)
+        assert not await verifier.verify("EdDSA", jwk, b"data", b"\xff" * 64)
         assert len(verifier._loaded) <= MAX_LOADED
     assert await verifier.verify("EdDSA", good, *signed("EdDSA"))
     before = verifier._loaded[next(reversed(verifier._loaded))]

@@ -10,12 +10,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 
-from wws.bindings import Clock, Env, Provider
+from wws.bindings import Env, Provider
 from wws.core.policy import Policy
 from wws.functions.auth_admin import create_key
 from wws.hosts.server.server import Server
 from wws.http import Request, Response
-from wws.providers.sandbox import SandboxProvider
 
 KEY_LIFETIME = 24 * 3600.0
 """Seconds. A key that was printed on a terminal should not outlive the day."""
@@ -46,9 +45,8 @@ async def start_origin(loop: asyncio.AbstractEventLoop) -> tuple[Server, str]:
     return server, f"http://{await server.listen('127.0.0.1:0')}"
 
 
-def stand_in(policy: Policy, providers: Mapping[str, Provider], clock: Clock) -> dict[str, Provider]:
+def stand_in(policy: Policy, providers: Mapping[str, Provider], sandbox: Provider) -> dict[str, Provider]:
     """`providers` with the sandbox for every name that the models use and that has no provider, or none with a key."""
-    sandbox = SandboxProvider(clock)
     named = {ref.provider for refs in policy.models.values() for ref in refs} | set(policy.providers)
     chosen: dict[str, Provider] = {}
     for name in sorted(named):

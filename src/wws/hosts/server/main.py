@@ -35,6 +35,7 @@ from wws.project.pepper import pepper
 from wws.project.secret import Secret
 from wws.project.settings import Project
 from wws.providers import make_providers
+from wws.providers.sandbox import SandboxProvider
 from wws.stores import Store, open_store
 
 __all__ = ["application", "serve"]
@@ -110,7 +111,7 @@ async def _run(project: Project, demo: bool, loop: asyncio.AbstractEventLoop, st
     origin: Server | None = None
     sandboxed: list[str] = []
     if demo:
-        providers = demo_parts.stand_in(policy, providers, clock)
+        providers = demo_parts.stand_in(policy, providers, SandboxProvider(clock))
         sandboxed = [name for name, provider in providers.items() if provider.name == "sandbox" != name]
         if not policy.origins:
             origin, url = await demo_parts.start_origin(loop)

@@ -24,8 +24,9 @@ _TAT = Struct("<d")
 def take(state: bytes | None, now: float, limit: int, period: float, burst: int, cost: int = 1) -> tuple[Decision, bytes | None]:
     """Counts `cost` at `now` (wall seconds), or refuses: the decision and the state to store, None when nothing changes.
 
-    `state` is what the last call returned; one that is not GCRA's counts as none. The state may be forgotten `reset_after`
-    seconds later. Raises `ValueError` for a cost that can never be admitted.
+    A refusal changes nothing, but for a clock that was put back. `state` is what the last call returned; one that is not
+    GCRA's counts as none. It may be forgotten `reset_after` seconds later.
+    Raises `ValueError` for a cost that can never be admitted.
     """
     if not 0 < cost <= burst:
         raise ValueError(f"a cost of {cost} can never be admitted under a burst of {burst}")
@@ -39,7 +40,9 @@ def take(state: bytes | None, now: float, limit: int, period: float, burst: int,
         # A double holds today's wall time to 0.24 us: the sum may come out just short of the moment it is meant to reach.
         if (now + wait) / interval < due - burst:
             wait += 1e-6
-        return Decision(False, max(0, floor(at + burst - tat)), wait, (tat - at) * interval), None
+        # Of a corrected clock even a refusal is written down: the bucket fills from now on.
+        corrected = None if state is None or tat == _TAT.unpack(state)[0] else _TAT.pack(tat)
+        return Decision(False, max(0, floor(at + burst - tat)), wait, (tat - at) * interval), corrected
     return Decision(True, floor(at + burst - due), 0.0, (due - at) * interval), _TAT.pack(due)
 
 

@@ -14,8 +14,8 @@ Bucket i covers [i * width, (i + 1) * width), width = period / BUCKETS. For any 
 begins inside bucket n - BUCKETS, so it overlaps BUCKETS + 1 of them: that many counts are kept.
 
 The clock is wall time and may step. A little backwards (within a period: two machines that disagree), the newest bucket keeps
-counting. Further back it is taken for a corrected clock: the counts keep their distances and age from now on. In both cases
-nothing counted is forgotten and no wait is negative or longer than two periods.
+counting. Further back it is taken for a corrected clock: the counts keep their distances and age from now on, which even
+a refusal writes down. In both cases nothing counted is forgotten and no wait is negative or longer than two periods.
 """
 
 from __future__ import annotations
@@ -57,8 +57,9 @@ _BY_SIZE = {layout.size: layout for layout in (_SHORT, _LONG)}
 def take(state: bytes | None, now: float, limit: int, period: float, cost: int = 1) -> tuple[Decision, bytes | None]:
     """Counts `cost` at `now` (wall seconds), or refuses: the decision and the state to store, None when nothing changes.
 
-    `state` is what the last call returned. One that is not a window's (another algorithm's, another version's) counts as
-    none. The state may be forgotten `reset_after` seconds later. Raises `ValueError` for a cost that can never be admitted.
+    A refusal changes nothing, but for a clock that was put back. `state` is what the last call returned; one that is not a
+    window's (another algorithm's, another version's) counts as none. It may be forgotten `reset_after` seconds later.
+    Raises `ValueError` for a cost that can never be admitted.
     """
     layout = _SHORT if limit <= 0xFFFF else _LONG
     index = int(now * BUCKETS / period)
@@ -75,11 +76,15 @@ def take(state: bytes | None, now: float, limit: int, period: float, cost: int =
     if gone > 0:
         total -= sum(layout.runs[gone].unpack_from(state, _START))
     elif gone < 0:
-        index = newest if gone >= -KEPT else index
+        if gone >= -KEPT:
+            index = newest
+        else:
+            state = _HEAD.pack(index, total) + state[_START:]
         gone = 0
     left = limit - total - cost
     if left < 0:
-        return _refused(state, now, index, gone, limit, period, cost, layout), None
+        corrected = state if index < newest else None
+        return _refused(state, now, index, gone, limit, period, cost, layout), corrected
     reset = (index + KEPT) * period / BUCKETS - now
     if gone:
         counts = state[_START + gone * layout.width :] + layout.zeros[: (gone - 1) * layout.width] + layout.count.pack(cost)

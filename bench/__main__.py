@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
-import signal
 import sys
-from types import FrameType
-from typing import NoReturn
 
 from rich.console import Console
 
 from bench.errors import BenchError, Missing
-from bench.machine import ROOT, facts, pin_self, require
+from bench.limits import prepare
+from bench.machine import ROOT, facts, require
 from bench.measure import Plan, measure
 from bench.report import markdown, table
 from bench.shapes import SHAPES, select
@@ -35,12 +32,8 @@ def _options(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _terminated(number: int, frame: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + number)
-
-
 def main(arguments: list[str] | None = None) -> int:
-    """0 measured, 1 a part is missing or failed, 2 usage. results.md is written when the whole table was measured in full."""
+    """0 measured, 1 a part is missing or a shape failed, 2 usage. A run of the whole table, not a quick one, writes results.md."""
     options = _options(arguments)
     try:
         shapes = select(options.only)
@@ -50,13 +43,10 @@ def main(arguments: list[str] | None = None) -> int:
     console = Console(stderr=True)
     rounds = options.rounds if options.rounds is not None else (1 if options.quick else 5)
     plan = Plan(rounds=max(1, rounds), seconds=2.0 if options.quick else 3.0)
-    signal.signal(signal.SIGTERM, _terminated)  # so that leaving the world ends what it started
     try:
         require("nginx", "wrk", "taskset")
         known = {**facts(), "load average before": f"{os.getloadavg()[0]:.2f}"}
-        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        pin_self()
+        prepare()
         with console.status("starting") as status, open_world() as world:
             results = measure(world, shapes, plan, status.update)
     except Missing as error:
@@ -66,10 +56,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"bench: a measurement failed: {error}", file=sys.stderr)
         return 1
     Console(width=None if sys.stdout.isatty() else 200).print(table(results))
+    faults = [result for result in results if result.fault is not None]
+    for result in faults:
+        print(f"bench: {result.shape.name} was not measured: {result.fault}", file=sys.stderr)
     if not options.only and not options.quick:
         _RESULTS.write_text(markdown(results, known, plan))
         print(f"written to {_RESULTS.relative_to(ROOT)}")
-    return 0
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":

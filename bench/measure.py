@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -12,11 +13,11 @@ from bench.cpu import cpu_seconds, rss_bytes
 from bench.errors import BenchError
 from bench.shapes import Shape
 from bench.streams import Streams
-from bench.world import Target, World
+from bench.world import Target, World, verify
 
-__all__ = ["Plan", "Result", "Sample", "measure", "summary"]
+__all__ = ["STREAMS", "Plan", "Result", "Sample", "closed", "measure", "streamed", "summary"]
 
-_STREAMS = 32
+STREAMS = 32
 _MANY_STREAMS = 500
 _STARTS = 5
 
@@ -41,11 +42,15 @@ class Sample:
 
 @dataclass(slots=True)
 class Result:
-    """A shape with what was measured: WWS's samples, and nginx's where there is a comparison."""
+    """A shape with what was measured: WWS's samples, and nginx's where there is a comparison.
+
+    `fault`: why it could not be measured, or not to the end. Its samples then count for nothing.
+    """
 
     shape: Shape
     wws: list[Sample] = field(default_factory=list)
     nginx: list[Sample] = field(default_factory=list)
+    fault: str | None = None
 
 
 def _middle(values: Iterable[float | None]) -> float | None:
@@ -73,7 +78,7 @@ def closed(target: Target, seconds: float) -> Sample:
 
 def streamed(target: Target, seconds: float) -> Sample:
     """CPU microseconds per event relayed."""
-    with Streams(target.call, _STREAMS) as streams:
+    with Streams(target.call, STREAMS) as streams:
         streams.wait_open()
         streams.read(0.5)
         events, before, start = streams.events, cpu_seconds(target.pid), time.monotonic()
@@ -98,7 +103,7 @@ def added_latency(world: World, seconds: float) -> dict[str, tuple[Sample, Sampl
 
 def stream_memory(target: Target) -> Sample:
     """Kilobytes of resident memory per stream, over what the process holds when it has served some already."""
-    with Streams(target.call, _STREAMS) as streams:
+    with Streams(target.call, STREAMS) as streams:
         streams.wait_open()
     time.sleep(0.5)
     before = rss_bytes(target.pid)
@@ -137,36 +142,71 @@ class _Round:
         return self._seen[name]
 
 
+class _Run:
+    """The results of a run. A shape that fails is out of it from then on; the others go on."""
+
+    def __init__(self, world: World, shapes: tuple[Shape, ...], plan: Plan, tell: Callable[[str], None]) -> None:
+        self._world = world
+        self._plan = plan
+        self._tell = tell
+        self.results = {shape.name: Result(shape) for shape in shapes}
+
+    def sound(self, *kinds: str) -> list[Result]:
+        return [result for result in self.results.values() if result.shape.kind in kinds and result.fault is None]
+
+    @contextmanager
+    def _charged_to(self, what: str, results: list[Result]) -> Iterator[None]:
+        self._tell(what)
+        try:
+            yield
+        except BenchError as error:
+            for result in results:
+                result.fault = " ".join(str(error).split())
+
+    def warm_up(self) -> None:
+        for result in self.sound("ratio"):
+            with self._charged_to(f"warming up: {result.shape.name}", [result]):
+                for name in (result.shape.nginx, result.shape.wws):
+                    target = self._world.targets[name]
+                    verify(name, target)
+                    if not target.streamed:
+                        wrk.run(target.call, 1)
+
+    def round(self, number: int) -> None:
+        turn = _Round(self._world, self._plan.seconds)
+        for result in self.sound("ratio"):
+            with self._charged_to(f"round {number} of {self._plan.rounds}: {result.shape.name}", [result]):
+                nginx = turn.sample(result.shape.nginx)
+                result.wws.append(turn.sample(result.shape.wws))
+                result.nginx.append(nginx)
+        latency = self.sound("latency")
+        if latency:
+            with self._charged_to(f"round {number} of {self._plan.rounds}: latency", latency):
+                samples = added_latency(self._world, self._plan.seconds + 2)
+                for result in latency:
+                    wws, nginx = samples[result.shape.name]
+                    result.wws.append(wws)
+                    result.nginx.append(nginx)
+
+    def once(self) -> None:
+        memory = self.sound("memory")
+        if memory:
+            with self._charged_to("memory of open streams", memory):
+                memory[0].nginx.append(stream_memory(self._world.targets["sse-slow"]))
+                memory[0].wws.append(stream_memory(self._world.targets["wws-sse-slow"]))
+        started = self.sound("start", "idle")
+        if started:
+            with self._charged_to("starts", started):
+                times, sizes = starts(self._world)
+                for result in started:
+                    result.wws.extend(times if result.shape.kind == "start" else sizes)
+
+
 def measure(world: World, shapes: tuple[Shape, ...], plan: Plan, tell: Callable[[str], None]) -> list[Result]:
     """All rounds of all shapes; `tell` hears what is being done."""
-    results = {shape.name: Result(shape) for shape in shapes}
-    kinds = {shape.kind for shape in shapes}
-    ratios = [result for result in results.values() if result.shape.kind == "ratio"]
-    if ratios:
-        tell("warming up")
-        for name in {name for result in ratios for name in (result.shape.nginx, result.shape.wws)}:
-            if not world.targets[name].streamed:
-                wrk.run(world.targets[name].call, 1)
+    run = _Run(world, shapes, plan, tell)
+    run.warm_up()
     for number in range(plan.rounds):
-        turn = _Round(world, plan.seconds)
-        for result in ratios:
-            tell(f"round {number + 1} of {plan.rounds}: {result.shape.name}")
-            result.nginx.append(turn.sample(result.shape.nginx))
-            result.wws.append(turn.sample(result.shape.wws))
-        if "latency" in kinds:
-            tell(f"round {number + 1} of {plan.rounds}: latency")
-            for name, (wws, nginx) in added_latency(world, plan.seconds + 2).items():
-                if name in results:
-                    results[name].wws.append(wws)
-                    results[name].nginx.append(nginx)
-    if "memory" in kinds:
-        tell("memory of open streams")
-        results["memory"].nginx.append(stream_memory(world.targets["sse-slow"]))
-        results["memory"].wws.append(stream_memory(world.targets["wws-sse-slow"]))
-    if kinds & {"idle", "start"}:
-        tell("starts")
-        times, sizes = starts(world)
-        for name, samples in (("start", times), ("idle", sizes)):
-            if name in results:
-                results[name].wws.extend(samples)
-    return list(results.values())
+        run.round(number + 1)
+    run.once()
+    return list(run.results.values())

@@ -18,19 +18,31 @@ __all__ = ["Program", "wait_listening"]
 
 
 class Program:
-    """One program pinned to a core, its output in a file. A context manager: leaving it ends the program and its group."""
+    """One program pinned to a core, its output in a file. A context manager: leaving it ends the program and its group.
 
-    def __init__(self, name: str, core: int, command: list[str], log: Path, env: dict[str, str] | None = None) -> None:
+    `env` is added to our environment, or, where `inherit` is given, to those of our variables that it names.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        core: int,
+        command: list[str],
+        log: Path,
+        env: dict[str, str] | None = None,
+        inherit: tuple[str, ...] | None = None,
+    ) -> None:
         self.name = name
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
+        ours = {k: v for k, v in os.environ.items() if inherit is None or k in inherit}
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 pinned(core, command),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **(env or {})},
+                env={**ours, **(env or {})},
                 start_new_session=True,
             )
         self.pid = self._process.pid

@@ -11,7 +11,7 @@ from rich.table import Table
 from bench.measure import Plan, Result, Sample, summary
 from bench.shapes import Shape
 
-__all__ = ["Line", "line", "markdown", "table", "verdict"]
+__all__ = ["Line", "line", "markdown", "markdown_table", "table", "verdict"]
 
 _COLUMNS = ("shape", "WWS", "nginx", "ratio", "budget", "aim", "verdict", "requests/s, WWS / nginx", "p50 / p99 ms, WWS", "nginx")
 
@@ -61,8 +61,11 @@ def ratio(result: Result) -> float:
 
 
 def line(result: Result) -> Line:
-    """One row. Raises `ValueError` when nothing was measured."""
+    """One row; of a shape that failed, one that says so. Raises `ValueError` when nothing was measured."""
     shape = result.shape
+    if result.fault is not None:
+        cells = (shape.title, "not measured", "", "", _limit(shape.budget, shape), _limit(shape.aim, shape), "FAULT", "", "", "")
+        return Line(cells, "FAULT")
     if not result.wws:
         raise ValueError(f"{shape.name} was not measured")
     wws = summary(result.wws)
@@ -84,7 +87,7 @@ def line(result: Result) -> Line:
     return Line(cells, judged)
 
 
-_COLOURS = {"aim": "green", "budget": "yellow", "OVER": "red"}
+_COLOURS = {"aim": "green", "budget": "yellow", "OVER": "red", "FAULT": "red"}
 
 
 def table(results: list[Result]) -> Table:
@@ -97,7 +100,7 @@ def table(results: list[Result]) -> Table:
     return out
 
 
-def _markdown_table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+def markdown_table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join(lines)
@@ -116,12 +119,13 @@ def markdown(results: list[Result], facts: dict[str, str], plan: Plan, now: date
     """The whole results.md."""
     when = (now or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M UTC")
     about = [("measured", when), *facts.items(), ("rounds", f"{plan.rounds} of {plan.seconds:g} s each, interleaved; medians")]
-    return "\n\n".join(
-        (
-            "# What WWS costs, beside nginx",
-            "Written by `make bench`.",
-            _markdown_table(_COLUMNS, [line(result).cells for result in results]),
-            _HOW,
-            _markdown_table(("fact", "value"), about),
-        )
-    ) + "\n"  # fmt: skip
+    faults = [f"- {result.shape.name}: {result.fault}" for result in results if result.fault is not None]
+    parts = [
+        "# What WWS costs, beside nginx",
+        "Written by `make bench`.",
+        markdown_table(_COLUMNS, [line(result).cells for result in results]),
+        _HOW,
+        *(["## Not measured, and why", "\n".join(faults)] if faults else []),
+        markdown_table(("fact", "value"), about),
+    ]
+    return "\n\n".join(parts) + "\n"

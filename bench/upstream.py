@@ -1,8 +1,8 @@
 """The mock provider that streams: `python -m bench.upstream --port N --jwks FILE`.
 
 It answers chat completions. Without `stream` one JSON answer; with it 60 tokens at once, or, for a model named by
-`payload.paced_model`, one event at a time at a fixed interval, each in a write of its own. It stands in for the auth
-server too. Plain asyncio protocols on uvloop, so that its cost on the load's core stays small.
+`payload.paced_model` (or for all, with `--pace MODEL`), one event at a time at a fixed interval, each in its own write.
+It stands in for the auth server too. Plain asyncio protocols on uvloop, so that its cost on the load's core stays small.
 """
 
 from __future__ import annotations
@@ -43,10 +43,11 @@ _BAD = _answer(b'{"error":{"message":"not JSON","type":"invalid_request_error","
 
 
 class Mock(asyncio.Protocol):
-    """One connection. `fixed` holds the whole answers by path."""
+    """One connection. `fixed` holds the whole answers by path, `pace` what a model asks for that names no pace itself."""
 
-    def __init__(self, fixed: dict[bytes, bytes]) -> None:
+    def __init__(self, fixed: dict[bytes, bytes], pace: tuple[int, int] | None = None) -> None:
         self._fixed = fixed
+        self._pace = pace
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport
@@ -100,7 +101,7 @@ class Mock(asyncio.Protocol):
         try:
             request: Any = json.loads(bytes(self._body) or b"{}")
             streamed = bool(request.get("stream"))
-            paced = read_model(str(request.get("model", ""))) if streamed else None
+            paced = (read_model(str(request.get("model", ""))) or self._pace) if streamed else None
         except (ValueError, AttributeError):
             self._transport.write(_BAD)
             return
@@ -128,20 +129,23 @@ class Mock(asyncio.Protocol):
         self._timer = self._loop.call_at(self._next, self._tick)
 
 
-async def _serve(port: int, jwks: bytes) -> None:
+async def _serve(port: int, jwks: bytes, pace: tuple[int, int] | None) -> None:
     fixed = {JWKS_PATH.encode(): _answer(jwks), USER_PATH.encode(): _answer(json.dumps(USER).encode())}
-    server = await asyncio.get_running_loop().create_server(lambda: Mock(fixed), "127.0.0.1", port, backlog=4096)
+    server = await asyncio.get_running_loop().create_server(lambda: Mock(fixed, pace), "127.0.0.1", port, backlog=4096)
     async with server:
         await server.serve_forever()
 
 
-def start(port: int, signer: Signer) -> Program:
-    """Starts the mock in its own process on the load's core, and waits until it listens."""
+def start(port: int, signer: Signer, pace: str = "") -> Program:
+    """Starts the mock in its own process on the load's core, and waits until it listens.
+
+    `pace`, a name made by `payload.paced_model`, is for callers that cannot choose the model's name.
+    """
     folder = WORK / "streams"
     folder.mkdir(parents=True, exist_ok=True)
     jwks = folder / "jwks.json"
     jwks.write_text(json.dumps(signer.jwks))
-    command = [sys.executable, "-m", "bench.upstream", "--port", str(port), "--jwks", str(jwks)]
+    command = [sys.executable, "-m", "bench.upstream", "--port", str(port), "--jwks", str(jwks), "--pace", pace]
     program = Program("stream mock", LOAD_CORE, command, folder / "out.log")
     try:
         wait_listening(program, port)
@@ -155,8 +159,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.upstream")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--jwks", type=Path, required=True)
+    parser.add_argument("--pace", default="")
     options = parser.parse_args()
-    uvloop.run(_serve(options.port, options.jwks.read_bytes()))
+    uvloop.run(_serve(options.port, options.jwks.read_bytes(), read_model(options.pace)))
 
 
 if __name__ == "__main__":

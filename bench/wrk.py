@@ -90,7 +90,21 @@ def run(call: Call, seconds: float, connections: int = 32) -> Counts:
     body_file.write_bytes(call.body)
     lua.write_text(script(call, body_file))
     duration = max(1, round(seconds))  # wrk takes whole seconds
-    command = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{duration}s", "--latency", "-s", str(lua), call.url]
+    command = [
+        "wrk",
+        "-t",
+        "1",
+        "-c",
+        str(connections),
+        "-d",
+        f"{duration}s",
+        "--timeout",
+        "20s",
+        "--latency",
+        "-s",
+        str(lua),
+        call.url,
+    ]
     try:
         done = subprocess.run(
             pinned(LOAD_CORE, command),

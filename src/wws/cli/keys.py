@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -60,7 +59,9 @@ def create(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--expires-in") from None
     try:
-        text, record = asyncio.run(_create(config, name, tuple(scope or DEFAULT_SCOPES), seconds))
+        with opened(config) as env:
+            scopes = tuple(scope or DEFAULT_SCOPES)
+            _, text, record = asyncio.run(create_key(env, name, scopes, seconds, random=secrets.token_bytes))
     except ValueError as error:
         raise typer.Exit(fail(str(error), as_json=json)) from None
     if json:
@@ -78,7 +79,8 @@ def list_(config: Config = None, json: Json = False) -> None:
     Example:
       wws keys list
     """
-    records = asyncio.run(_list(config))
+    with opened(config) as env:
+        records = asyncio.run(list_keys(env))
     if json:
         print_json([{"id": record.id, **_fields(record)} for record in records])
         return
@@ -99,28 +101,14 @@ def revoke(
     Example:
       wws keys revoke 4fXk2p9QmZa
     """
-    if not asyncio.run(_revoke(config, id)):
+    with opened(config) as env:
+        revoked = asyncio.run(revoke_key(env, id))
+    if not revoked:
         raise typer.Exit(fail(f"there is no key {id}; `wws keys list` shows those there are", as_json=json))
     if json:
         print_json({"id": id, "revoked": True})
     else:
         print_line(f"revoked {id}")
-
-
-async def _create(config: Path | None, name: str, scopes: tuple[str, ...], expires_in: float | None) -> tuple[str, KeyRecord]:
-    async with opened(config) as env:
-        _, text, record = await create_key(env, name, scopes, expires_in, random=secrets.token_bytes)
-        return text, record
-
-
-async def _list(config: Path | None) -> list[KeyRecord]:
-    async with opened(config) as env:
-        return await list_keys(env)
-
-
-async def _revoke(config: Path | None, key_id: str) -> bool:
-    async with opened(config) as env:
-        return await revoke_key(env, key_id)
 
 
 def _fields(record: KeyRecord) -> dict[str, object]:

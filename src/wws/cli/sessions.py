@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -54,13 +53,9 @@ def purge(
     text = sys.stdin.readline().strip() if token else None
     if text == "":
         raise typer.BadParameter("standard input holds no token", param_hint="--token")
-    count = asyncio.run(_purge(config, text, session, user, everything))
+    with opened(config) as env:
+        count = asyncio.run(purge_sessions(env, token=text, session_id=session, subject=user, everything=everything))
     if json:
         print_json({"purged": count})
     else:
         print_line(f"purged {count} remembered session{'' if count == 1 else 's'}")
-
-
-async def _purge(config: Path | None, token: str | None, session: str | None, user: str | None, everything: bool) -> int:
-    async with opened(config) as env:
-        return await purge_sessions(env, token=token, session_id=session, subject=user, everything=everything)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from wws.bindings import Endpoint, Env, Secrets, Services
@@ -38,9 +38,9 @@ class Offline:
         return False
 
 
-@asynccontextmanager
-async def opened(config: Path | None) -> AsyncIterator[Env]:
-    """The project's policy and store as an `env`. Raises `ConfigError` and `StoreError`."""
+@contextmanager
+def opened(config: Path | None) -> Iterator[Env]:
+    """The project's policy and store as an `env`, to be entered outside of an event loop. Raises `ConfigError`, `StoreError`."""
     path, _ = locate_file(config, os.environ)
     project = load(path, environ=os.environ, allow_missing=True)
     if project.store_url == "memory:":

@@ -71,7 +71,7 @@ def _host(text: str) -> str:
     if text.startswith("[") and text.endswith("]"):
         return str(ipaddress.IPv6Address(text[1:-1]))
     if ":" in text:
-        raise ValueError(f"an IPv6 address stands in brackets: [{text}]")
+        raise ValueError("an IPv6 address stands in brackets, as in [::1]:8787")
     if not text:
         raise ValueError("has no host: 127.0.0.1 for this machine only, 0.0.0.0 or [::] for everyone")
     if not _HOST.fullmatch(text):

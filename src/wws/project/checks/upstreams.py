@@ -88,7 +88,7 @@ def rules(subject: Subject) -> None:
             subject.report.problem((*path, "when"), f"no context is longer than {over} and shorter than {under}")
         if always is not None:
             subject.report.warning(path, f"never reached: rule {always + 1} always matches")
-        elif not subject.document["rules"][index].get("when"):
+        elif use is not None and not subject.document["rules"][index].get("when"):
             always = index
 
 

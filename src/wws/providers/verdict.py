@@ -16,7 +16,7 @@ __all__ = ["judge", "of_finish"]
 # What an answer that is one has near its beginning. Inside a JSON string the quotes would be escaped, so none of these
 # can come from the model's text.
 _GOOD = (
-    b'"choices":[{', b'"choices": [', b'"type":"message"', b'"type": "message"',
+    b'"choices":[{', b'"choices": [{', b'"type":"message"', b'"type": "message"',
     b'"object":"list"', b'"object": "list"', b'"data":[',
 )  # fmt: skip
 _HEAD = 1024

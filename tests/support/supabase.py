@@ -42,9 +42,13 @@ _FORMATS: dict[str, Any] = {
 SHARED_SECRET = "the-legacy-jwt-secret-of-the-project-at-least-32-bytes"
 
 
-@cache
 def private_key(alg: str, name: str = "") -> Any:
     """A key for `alg`, made once in a test run; another `name` is another key."""
+    return _made_once(alg, name)
+
+
+@cache
+def _made_once(alg: str, name: str) -> Any:
     makers: dict[str, Any] = {
         "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
         "RS256": lambda: rsa.generate_private_key(65537, 2048),
@@ -80,6 +84,7 @@ class Supabase:
         self._gone_users: set[str] = set()
         self._banned: set[str] = set()
         self._released = asyncio.Event()
+        self._arrived = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
@@ -154,6 +159,12 @@ class Supabase:
         """Lets the answers go that the mode `slow` holds back."""
         self._released.set()
 
+    async def until(self, kind: str, count: int) -> None:
+        """Waits until `count` requests of this kind have arrived."""
+        while self.calls[kind] < count:
+            self._arrived.clear()
+            await self._arrived.wait()
+
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -183,6 +194,7 @@ class Supabase:
     async def _answer(self, path: str, fields: dict[str, str]) -> bytes | None:
         kind = {"/auth/v1/user": "user", "/auth/v1/.well-known/jwks.json": "jwks"}.get(path, "other")
         self.calls[kind] += 1
+        self._arrived.set()
         if self.mode == "slow":
             await self._released.wait()
         match self.mode:

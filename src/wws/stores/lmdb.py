@@ -37,8 +37,12 @@ MAP_SIZE = 256 * 1024 * 1024
 _NAME = Struct("<H")
 _SCANNED = 10_000
 """Records looked at for one page of `list`: where many have expired the page is short."""
-_SWEEP_EVERY = 128
+_SWEEP_EVERY = 64
 """New counts between two small sweeps, each of twice as many records: expired ones cannot pile up."""
+_MOST_PENDING = 1000
+"""Values that may wait for the disk; with more of them writers wait."""
+_ROOM_STEP = 1000
+"""Records looked at for expired ones when a file is full, each time it is written to."""
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # Linux; elsewhere a restart of the machine goes unseen
 _HEAD = EXPIRES.size
@@ -73,6 +77,7 @@ class LmdbStore:
         self._failure: Exception | None = None  # of a commit that nobody waited for
         self._thread = ThreadPoolExecutor(1, "wws-lmdb")
         self._new_counts = 0
+        self._full = False  # the file of counts, when it was last looked at
         self._closed = False
 
     async def get(self, key: str) -> bytes | None:
@@ -118,16 +123,13 @@ class LmdbStore:
         """
         if not 1 <= limit <= 1000:
             raise ValueError(f"limit is 1 to 1000, not {limit}")
-        if self._committer is not None:
-            await self._committed()
-        start = packed_key(prefix.encode())
-        common = prefix.encode()[:PLAIN]
-        if cursor is not None:
-            start = max(start, packed_key(cursor.encode()) + b"\0")
-        elif len(start) > PLAIN:
-            start = common
         try:
-            return _page(self._kv, start[:MAX_KEY], common, prefix, limit, self._time())
+            await self._committed()
+        except StoreError as error:
+            self._failure = error  # not the reader's to know
+        after = None if cursor is None else packed_key(cursor.encode())
+        try:
+            return _page(self._kv, prefix, after, limit, self._time())
         except lmdb.Error as error:
             raise self._kv.failed(error) from error
 
@@ -141,17 +143,14 @@ class LmdbStore:
         if now is None:
             now = self._time()
         try:
+            if self._full:
+                self._room_for(raw, now)
             decision, new = self._take(raw, limit, period, cost, now, burst)
             if new:
                 self._new_counts += 1
                 if not self._new_counts % _SWEEP_EVERY:
                     self._counts.sweep(now, 2 * _SWEEP_EVERY)
-        except lmdb.MapFullError as full:
-            try:
-                self._counts.make_room(now)
-                decision, _ = self._take(raw, limit, period, cost, now, burst)
-            except lmdb.Error as error:
-                raise self._counts.failed(error) from full
+                    self._full = self._counts.full()
         except lmdb.Error as error:
             raise self._counts.failed(error) from error
         return decision
@@ -226,6 +225,16 @@ class LmdbStore:
             raise
         return decision, record is None
 
+    def _room_for(self, raw: bytes, now: float) -> None:
+        """Makes room for a count in a full file, by a bounded step. Raises `StoreError` when a new one finds none."""
+        with self._counts.env.begin() as txn:
+            if txn.get(raw) is not None:
+                return
+        self._counts.sweep(now, _ROOM_STEP)
+        self._full = self._counts.full()
+        if self._full:
+            raise self._counts.no_room()
+
     async def _write(self, raw: bytes, record: bytes | None, wait: bool) -> None:
         if self._closed:
             raise StoreError(f"{self.path} is closed")
@@ -236,7 +245,7 @@ class LmdbStore:
         if self._committer is None or self._committer.done():
             self._waiting = None  # of an event loop that has ended
             self._committer = asyncio.get_running_loop().create_task(self._commit_pending())
-        if wait:
+        if wait or len(self._pending) >= _MOST_PENDING:
             await self._committed()
 
     async def _committed(self) -> None:
@@ -257,6 +266,9 @@ class LmdbStore:
             waiting, self._waiting = self._waiting, None
             try:
                 await loop.run_in_executor(self._thread, self._commit, self._writing)
+            except asyncio.CancelledError:
+                self._pending = {**self._writing, **self._pending}  # the thread may not have come to it
+                raise
             except Exception as error:
                 if waiting is None:
                     self._failure = error
@@ -272,13 +284,14 @@ class LmdbStore:
         """In the thread: one transaction, which also removes some of what has expired."""
         now = self._time()
         try:
-            try:
+            if not self._kv.full() or (self._kv.sweep(now, _ROOM_STEP) and not self._kv.full()):
                 _apply(self._kv, batch, self._kv.expired(now, 2 * len(batch)), now)
-            except lmdb.MapFullError:
-                self._kv.make_room(now)
-                _apply(self._kv, batch, [], now)
+                return
+            _apply(self._kv, {raw: record for raw, record in batch.items() if record is None}, [], now)
         except lmdb.Error as error:
             raise self._kv.failed(error) from error
+        if any(record is not None for record in batch.values()):
+            raise self._kv.no_room()
 
 
 def _apply(file: File, batch: dict[bytes, bytes | None], expired: list[bytes], now: float) -> None:
@@ -293,12 +306,16 @@ def _apply(file: File, batch: dict[bytes, bytes | None], expired: list[bytes], n
                 txn.put(raw, record)
 
 
-def _page(file: File, start: bytes, common: bytes, prefix: str, limit: int, now: float) -> KeyPage:
-    """Names with `prefix` from `start` on; `common` is what the keys of all such names begin with."""
+def _page(file: File, prefix: str, after: bytes | None, limit: int, now: float) -> KeyPage:
+    """Names with `prefix` behind the key `after`."""
+    common = prefix.encode()[:PLAIN]  # what the keys of all such names begin with
+    start = common if after is None else max(after, common)
     names: list[str] = []
     name = ""
     with file.env.begin(buffers=True) as txn, txn.cursor() as cursor:
         more = cursor.set_range(start) if start else cursor.first()
+        if more and bytes(cursor.key()) == after:
+            more = cursor.next()
         for looked_at in range(_SCANNED + 1):
             raw = bytes(cursor.key())
             if not more or not raw.startswith(common):

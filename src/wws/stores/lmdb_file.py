@@ -30,21 +30,28 @@ def packed_key(raw: bytes) -> bytes:
     return raw if len(raw) <= MAX_KEY else b"%b\xff%b" % (raw[:PLAIN], sha256(raw).digest())
 
 
+_RESERVE = 1024 * 1024
+
+
 class File:
     """An open LMDB file. Nothing but `StoreError` leaves it.
 
     With `sync` every commit is on the disk when it returns. Without, commits are left to the kernel: they survive the end of
     the process, kill -9 included, but a power cut may leave the file unreadable.
     Must be opened in the process that uses it: an LMDB environment does not survive a fork.
+
+    `size` is for the records. The file may grow beyond it by a reserve, because LMDB writes changed pages anew: in a file that is
+    full to the last page nothing can even be removed.
     """
 
-    def __init__(self, path: Path, map_size: int, *, sync: bool) -> None:
+    def __init__(self, path: Path, size: int, *, sync: bool) -> None:
         self.path = path
+        self.size = size
         self._position = b""  # where the next sweep goes on
         try:
             self.env = lmdb.open(
                 str(path),
-                map_size=map_size,
+                map_size=size + size // 4 + _RESERVE,
                 subdir=False,
                 mode=0o600,
                 sync=sync,
@@ -60,13 +67,22 @@ class File:
     def failed(self, error: Exception) -> StoreError:
         """What to tell of an error of the library."""
         if isinstance(error, lmdb.MapFullError):
-            size = f"{self.env.info()['map_size'] / 2**20:g} MiB"
-            return StoreError(f"{self.path} is full at {size}: give it more, for example lmdb:PATH?map_size=1GiB in [kv] store")
+            return self.no_room()
         if isinstance(error, lmdb.CorruptedError | lmdb.InvalidError | lmdb.PanicError | lmdb.VersionMismatchError):
             return StoreError(f"{self.path} is damaged or no store of this version: move it away and restart ({error})")
         if isinstance(error, lmdb.DiskError) or getattr(error, "code", None) in (errno.ENOSPC, errno.EIO):
             return StoreError(f"{self.path} cannot be written: look at the disk ({error})")
         return StoreError(f"{self.path}: {error}")
+
+    def no_room(self) -> StoreError:
+        """What to tell of a full file."""
+        size = f"{self.size / 2**20:g} MiB"
+        return StoreError(f"{self.path} is full at {size}: give it more, for example lmdb:PATH?map_size=1GiB in [kv] store")
+
+    def full(self) -> bool:
+        """Whether the records take all the room they may."""
+        stat = self.env.stat()
+        return (stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]) * stat["psize"] >= self.size
 
     def expired(self, now: float, max_entries: int) -> list[bytes]:
         """Keys that have expired among the next `max_entries`; where the file ends the next call starts over."""
@@ -82,39 +98,13 @@ class File:
             self._position = bytes(cursor.key()) if more else b""
         return found
 
-    def remove(self, keys: list[bytes], now: float) -> int:
-        """Removes those of `keys` that are still expired: how many.
-
-        A removal needs free pages for a moment, which a full file has hardly any of: then a few keys at a time, which frees more.
-        """
-        removed = at = 0
-        step = len(keys)
-        while at < len(keys):
-            try:
-                with self.env.begin(write=True) as txn:
-                    count = sum([remove_expired(txn, key, now) for key in keys[at : at + step]])
-            except lmdb.MapFullError:
-                if step == 1:
-                    break
-                step = max(1, step // 8)
-                continue
-            removed += count
-            at += step
-            step *= 2
-        return removed
-
     def sweep(self, now: float, max_entries: int) -> int:
-        """Looks at `max_entries` records and removes the expired ones: how many there were."""
+        """Removes the expired ones of the next `max_entries` records: how many there were."""
         keys = self.expired(now, max_entries)
-        return self.remove(keys, now) if keys else 0
-
-    def make_room(self, now: float) -> int:
-        """Removes everything that has expired: how many."""
-        self._position = b""
-        removed = self.sweep(now, 1000)
-        while self._position:
-            removed += self.sweep(now, 1000)
-        return removed
+        if not keys:
+            return 0
+        with self.env.begin(write=True) as txn:
+            return sum([remove_expired(txn, key, now) for key in keys])
 
     def close(self) -> None:
         """Writes to the disk what is not there yet, and closes."""

@@ -33,7 +33,7 @@ def _options(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """0 measured, 1 a part is missing or a shape failed, 2 usage. A run of the whole table, not a quick one, writes results.md."""
+    """0 measured, 1 a part is missing or a shape failed, 2 usage. A run of the whole table, unless quick, writes results.md."""
     options = _options(arguments)
     try:
         shapes = select(options.only)

@@ -1,7 +1,7 @@
 """WWS under test: a project with everything on, its key, and `wws serve` on the server's core.
 
-Three gateways run side by side and differ in one thing each, so that rounds can go to them in turn. Only the one that is
-measured has work; each has its own store, as two processes on one store would wait for each other.
+The gateways of `VARIANTS` run side by side and differ in one thing each, so that rounds can go to them in turn. Only the one
+that is measured has work; each has its own store, as two processes on one store would wait for each other.
 """
 
 from __future__ import annotations
@@ -35,18 +35,21 @@ class Upstreams:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """What differs: where `auto` leads, whether plain answers are assembled from streams, the limit before authentication."""
+    """What differs: where `auto` leads, whether plain answers are assembled from streams, the limit before authentication,
+    which requests are logged."""
 
     name: str
     provider: str = "mock"
     assemble: bool = False
     address_limit: str = _AMPLE
+    log: str = "all"
 
 
 VARIANTS = {
     variant.name: variant
     for variant in (
         Variant("pipeline"),
+        Variant("quiet", log="off"),
         Variant("assembled", provider="streams", assemble=True),
         # One address sends every refused request here, and the limit before authentication would refuse it first.
         Variant("refusals", address_limit="off"),
@@ -60,6 +63,7 @@ name = "bench"
 listen = "127.0.0.1:{port}"
 admin = "127.0.0.1:{admin}"
 workers = 1
+log = "{log}"
 
 [kv]
 store = "lmdb:{folder}/state"
@@ -122,6 +126,7 @@ def config(variant: Variant, folder: Path, port: int, admin: int, upstreams: Ups
         streams=upstreams.streams,
         ample=_AMPLE,
         address=variant.address_limit,
+        log=variant.log,
         assemble=str(variant.assemble).lower(),
         provider=variant.provider,
     )

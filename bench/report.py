@@ -111,8 +111,9 @@ CPU is user and system time of the server's processes from `/proc`, divided by t
 run; a ratio is the median over the rounds of WWS divided by nginx in the same round. wrk keeps 32 connections busy in a
 closed loop, so the rate is that of a saturated core and its p50 / p99 are those of a full queue. The latency rows are an
 open loop: 1,000 requests/s, timed from when each was due, minus the same sent to the mock directly (their last two
-columns are the whole latency). Everything is on: session or key, limiter, routing, metrics, ledger; LMDB store.
-nginx has its access log off. Streams: 32 at one event per 2 ms; for memory 500 at one per second."""
+columns are the whole latency). Everything is on: session or key, limiter, routing, metrics, ledger, a log line for each
+request into a file (one row is without it); LMDB store. nginx has its access log off. Streams: 32 at one event per 2 ms;
+for memory 500 at one per second."""
 
 
 def markdown(results: list[Result], facts: dict[str, str], plan: Plan, now: datetime | None = None) -> str:

@@ -30,6 +30,7 @@ class Shape:
 SHAPES = (
     Shape("chat", "proxied chat, 1 KB, session cached", wws="wws-chat", nginx="proxy", budget=2.0, aim=1.5),
     Shape("chat-key", "the same with an API key", wws="wws-chat-key", nginx="proxy", budget=2.0, aim=1.5),
+    Shape("chat-quiet", "the same, session, without the log line", wws="wws-chat-quiet", nginx="proxy"),
     Shape("assembled", "the same, put together from 60 streamed tokens", wws="wws-assembled", nginx="proxy"),
     Shape("cache", "answer from cache", wws="wws-cache", nginx="return", budget=3.0, aim=2.0),
     Shape("refuse-401", "refusal, 401: unknown key", wws="wws-401", nginx="refuse", budget=2.5, aim=1.5),

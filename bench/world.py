@@ -73,11 +73,12 @@ def _unknown_key() -> str:
 def _gateway_targets(gateways: dict[str, Gateway], token: str) -> dict[str, Target]:
     body = chat_body("auto")
     session = _bearer(token)
-    pipeline, assembled, refusals = (gateways[name] for name in ("pipeline", "assembled", "refusals"))
+    pipeline, quiet, assembled, refusals = (gateways[name] for name in ("pipeline", "quiet", "assembled", "refusals"))
     chat, limited = pipeline.base_url + _CHAT, refusals.base_url + "/api/ai/generate"
     calls = {
         "wws-chat": (pipeline, Call(chat, body=body, headers=session)),
         "wws-chat-key": (pipeline, Call(chat, body=body, headers=_bearer(pipeline.key))),
+        "wws-chat-quiet": (quiet, Call(quiet.base_url + _CHAT, body=body, headers=session)),
         "wws-prompt": (pipeline, Call(chat, body=chat_body("auto", 200 * 1024), headers=session)),
         "wws-cache": (pipeline, Call(pipeline.base_url + "/cached/page", method="GET", headers=session)),
         "wws-assembled": (assembled, Call(assembled.base_url + _CHAT, body=body, headers=session)),
@@ -114,6 +115,7 @@ def _long_wait(answer: Answer) -> str | None:
 _CHECKS: dict[str, Callable[[Answer], str | None]] = {
     "wws-chat": _passed_on,
     "wws-chat-key": _passed_on,
+    "wws-chat-quiet": _passed_on,
     "wws-prompt": _passed_on,
     "wws-assembled": _assembled,
     "wws-cache": _hit,

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from bench.gateway import VARIANTS, Upstreams, config
+from wws.core.policy import DEFAULT_RULES
+from wws.project.load import loads
 
 _UPSTREAMS = Upstreams("http://127.0.0.1:1111", "http://127.0.0.1:2222")
 
@@ -21,7 +23,12 @@ def _read(name: str) -> dict[str, dict[str, object]]:
 @pytest.mark.parametrize("name", VARIANTS)
 def test_it_is_toml_and_listens_on_loopback_with_one_worker(name: str) -> None:
     project = _read(name)
-    assert project["server"] == {"listen": "127.0.0.1:3333", "admin": "127.0.0.1:4444", "workers": 1}
+    assert project["server"] == {
+        "listen": "127.0.0.1:3333",
+        "admin": "127.0.0.1:4444",
+        "workers": 1,
+        "log": "off" if name == "quiet" else "all",
+    }
     assert project["kv"] == {"store": "lmdb:/tmp/bench/state"}
     assert project["auth"]["supabase_url"] == "http://127.0.0.1:2222"
 
@@ -43,3 +50,15 @@ def test_refusals_are_not_refused_for_their_address() -> None:
     project = _read("refusals")
     assert project["limits"]["address"] == "off"
     assert project["limits"]["/api/ai/generate"] == "1/hour"
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_wws_itself_accepts_it(name: str) -> None:
+    text = config(VARIANTS[name], Path("/tmp/bench"), 3333, 4444, _UPSTREAMS)
+    project = loads(text, Path("/tmp/bench/wws.toml"), environ={})
+    assert project.policy.attempts.assemble is (name == "assembled")
+    assert (project.policy.address_limit is None) == (name == "refusals")
+    assert project.policy.limits["default"].count == 100_000_000
+    assert project.policy.rules == DEFAULT_RULES
+    (cached,) = (route for route in project.policy.routes if route.path == "/cached/*")
+    assert (cached.auth, cached.cache.mode, cached.cache.per) == ("required", "fixed", "user")

@@ -44,6 +44,14 @@ def test_a_program_is_pinned_and_ends_on_leaving(tmp_path: Path) -> None:
     assert not program.alive()
 
 
+def test_a_program_can_be_kept_from_our_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_SECRET", "ours")
+    code = "import os; print(sorted(set(os.environ) - {'LC_CTYPE'}), flush=True)"
+    command = [sys.executable, "-c", code]
+    with Program("child", SERVER_CORE, command, tmp_path / "log", {"GIVEN": "1"}, inherit=("PATH",)) as program:
+        assert _wait_for(program.log) == "['GIVEN', 'PATH']\n"
+
+
 def test_children_end_with_it_even_when_it_ignores_the_signal(tmp_path: Path) -> None:
     code = (
         "import signal, subprocess, sys, time\n"

@@ -88,6 +88,14 @@ def test_the_page_has_table_facts_and_date() -> None:
     assert {row.count("|") for row in [*rows, lines[4], lines[5]]} == {11}
 
 
+def test_a_shape_that_failed_is_a_row_and_a_reason() -> None:
+    failed = Result(_BY_NAME["cache"], [Sample(1.0)], fault="it is no hit in the cache")
+    assert line(failed).cells[:7] == ("answer from cache", "not measured", "", "", "3.0 x", "2.0 x", "FAULT")
+    page = markdown([_result("chat", [30], [20]), failed], {}, Plan())
+    assert "## Not measured, and why\n\n- cache: it is no hit in the cache\n" in page
+    assert "Not measured" not in markdown([_result("chat", [30], [20])], {}, Plan())
+
+
 def test_the_terminal_shows_every_row() -> None:
     out = StringIO()
     Console(file=out, width=220).print(table([_result("chat", [30], [20]), _result("cache", [10], [7])]))

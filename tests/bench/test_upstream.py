@@ -84,3 +84,12 @@ def test_streams_are_opened_together_and_counted(base: str) -> None:
 def test_an_answer_that_is_no_stream_is_an_error(base: str) -> None:
     with Streams(_chat(base), 1) as streams, pytest.raises(BenchError, match="is not a stream"):
         streams.wait_open(5.0)
+
+
+def test_a_pace_for_callers_that_cannot_name_one(signer: Signer) -> None:
+    port = free_port()
+    with upstream.start(port, signer, paced_model(3, 1)):
+        own = probe(_chat(f"http://127.0.0.1:{port}", "any", stream=True))
+        named = probe(_chat(f"http://127.0.0.1:{port}", paced_model(2, 1), stream=True))
+    assert own.body.count(b'"content":" token"') == 3
+    assert named.body.count(b'"content":" token"') == 2

@@ -449,6 +449,30 @@ async def test_a_silent_token_is_served_from_its_verdict_when_nobody_can_tell(
     assert code(await world.ask(token)) != "cache"  # not past its own end
 
 
+async def test_while_the_auth_server_is_silent_one_request_waits_and_not_all(world: World, supabase: Supabase) -> None:
+    token, other = supabase.mint(), supabase.mint()
+    await world.ask(token)
+    await world.ask(other)
+    world.clock.advance(2400)
+    supabase.mode = "down"
+    assert code(await world.ask(token)) == "cache"  # asked in vain
+    supabase.mode = "slow"
+    for _ in range(3):
+        for known in (token, other):
+            assert code(await asyncio.wait_for(world.ask(known), 5)) == "cache"  # asked behind the request
+    supabase.mode = "ok"
+    supabase.release()
+    await world.background.drain()
+    assert supabase.calls["user"] == 3
+    assert [json.loads(value)[7] for value in (await world.stored()).values()] == [world.clock.time()] * 2
+    session_id = str(uuid.uuid4())
+    revoked = supabase.mint(session_id=session_id)
+    await world.ask(revoked)
+    supabase.logout(session_id)
+    world.clock.advance(700)
+    assert code(await world.ask(revoked)) == INVALID  # it answers again, so it is waited for again
+
+
 async def test_a_purge_during_a_check_stands(world: World, supabase: Supabase) -> None:
     token = supabase.mint("HS256")
     await world.ask(token)

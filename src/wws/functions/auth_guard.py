@@ -120,7 +120,7 @@ class _AuthGuard:
             return known.result
         if action == "expired" or self._check is None:
             return await self._first_sight(token, digest, fresh_auth)
-        if action == "recheck":
+        if action == "recheck" or (action == "wait" and self._check.silent()):
             self._check.behind(token, digest, record)
             return known.result
         outcome = await self._check.again(token, digest, record)

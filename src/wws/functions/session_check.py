@@ -21,6 +21,8 @@ __all__ = ["Accepted", "Refused", "SessionCheck"]
 
 AGAIN_BUDGET = 3.0
 """Seconds a request that has a verdict to fall back on waits for a newer one."""
+PAUSE = 5.0
+"""Seconds after the auth server's last failure to answer in which no request waits for it that need not."""
 MAX_NEGATIVE = 10_000
 """Refused tokens remembered: about 2 MB at the most, whoever sprays tokens."""
 MAX_FLIGHTS = 1024
@@ -69,6 +71,7 @@ class SessionCheck:
         self._flights: Flights[Accepted | Refused] = Flights(wws)
         self._negative: OrderedDict[str, Denied] = OrderedDict()
         self._retries: OrderedDict[str, _Retry] = OrderedDict()
+        self._silent_until = 0.0
 
     async def first(self, token: bytes, digest: str) -> Accepted | Refused:
         """The verdict on a token that the store does not know."""
@@ -126,7 +129,7 @@ class SessionCheck:
         return await self._accept(digest, claims, "jwks")
 
     async def _ask(self, token: bytes, digest: str, claims: Claims) -> Accepted | Refused:
-        answer = await self._server.user(token, claims.sub)
+        answer = await self._user(token, claims.sub, BUDGET)
         meaning = answer.meaning
         if meaning.verdict == "valid":
             return await self._accept(digest, claims, "origin")
@@ -135,6 +138,16 @@ class SessionCheck:
         if meaning.negative:
             self._remember(digest, meaning.code)
         return _refusal(answer)
+
+    async def _user(self, token: bytes, sub: str, budget: float) -> Answer:
+        answer = await self._server.user(token, sub, budget)
+        if answer.meaning.verdict == "unavailable":
+            self._silent_until = self._wws.clock.monotonic() + PAUSE
+        return answer
+
+    def silent(self) -> bool:
+        """Whether the auth server has just failed to answer: who has a verdict to fall back on need not wait for another."""
+        return self._wws.clock.monotonic() < self._silent_until
 
     async def _accept(self, digest: str, claims: Claims, source: str) -> Accepted:
         record = session.new_session(claims, self._wws.clock.time(), self._policy.session_ttl, online=source == "origin")
@@ -146,7 +159,7 @@ class SessionCheck:
         return await self._flights.share("again:" + digest, lambda: self._again(token, digest, known, AGAIN_BUDGET))
 
     async def _again(self, token: bytes, digest: str, known: Session, budget: float) -> Accepted | Refused:
-        answer = await self._server.user(token, known.sub, budget)
+        answer = await self._user(token, known.sub, budget)
         meaning, now = answer.meaning, self._wws.clock.time()
         if meaning.verdict == "valid":
             record = session.recheck(known, now, self._policy.session_ttl)

@@ -257,10 +257,10 @@ class TestFull:
         assert await small.get("k0") is None and await small.get("now") is not None
 
     async def test_writers_wait_for_a_disk_that_is_slow(self, store: LmdbStore, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("wws.stores.lmdb._MOST_PENDING", 10)
+        monkeypatch.setattr("wws.stores.lmdb_commit._MOST_PENDING", 10)
         for n in range(200):
             await store.put(f"k{n}", "v")
-            assert len(store._pending) <= 10
+            assert len(store._writes.pending) <= 10
         assert len((await store.list()).keys) == 200
 
 
@@ -333,5 +333,7 @@ class TestWrites:
     def test_one_store_serves_one_event_loop_after_another(self, store: LmdbStore) -> None:
         for n in range(5):
             asyncio.run(store.put(f"k{n}", str(n)))  # ends while its commit is under way
+            assert f"k{n}" in asyncio.run(store.list()).keys
+            asyncio.run(store.put(f"k{n}", "again"))
             asyncio.run(store.put(f"d{n}", str(n), durable=True))
         assert len(asyncio.run(store.list()).keys) == 10

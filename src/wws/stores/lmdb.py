@@ -13,10 +13,8 @@ Two files, because values and counts need different promises:
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from struct import Struct
@@ -27,7 +25,8 @@ from wws.bindings import Clock, KeyPage, SystemClock
 from wws.core.limit import gcra, window
 from wws.core.limit.decision import Decision
 from wws.errors import StoreError
-from wws.stores.lmdb_file import EXPIRES, HASHED, MAX_KEY, NEVER, PLAIN, File, packed_key, remove_expired
+from wws.stores.lmdb_commit import GroupCommit
+from wws.stores.lmdb_file import EXPIRES, HASHED, MAX_KEY, NEVER, PLAIN, File, packed_key
 
 __all__ = ["LmdbStore"]
 
@@ -39,10 +38,8 @@ _SCANNED = 10_000
 """Records looked at for one page of `list`: where many have expired the page is short."""
 _SWEEP_EVERY = 64
 """New counts between two small sweeps, each of twice as many records: expired ones cannot pile up."""
-_MOST_PENDING = 1000
-"""Values that may wait for the disk; with more of them writers wait."""
 _ROOM_STEP = 1000
-"""Records looked at for expired ones when a file is full, each time it is written to."""
+"""Records looked at for expired ones when the file is full, each time a new count is to go into it."""
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # Linux; elsewhere a restart of the machine goes unseen
 _HEAD = EXPIRES.size
@@ -70,12 +67,7 @@ class LmdbStore:
                     raise
         except OSError as error:
             raise StoreError(f"{self.path} cannot be used as a store: {error.strerror}") from error
-        self._pending: dict[bytes, bytes | None] = {}  # not yet handed to the thread; None: to be removed
-        self._writing: dict[bytes, bytes | None] = {}  # being committed
-        self._waiting: asyncio.Future[None] | None = None  # the commit of what is pending
-        self._committer: asyncio.Task[None] | None = None
-        self._failure: Exception | None = None  # of a commit that nobody waited for
-        self._thread = ThreadPoolExecutor(1, "wws-lmdb")
+        self._writes = GroupCommit(self._kv, self._time)
         self._new_counts = 0
         self._full = False  # the file of counts, when it was last looked at
         self._closed = False
@@ -85,10 +77,11 @@ class LmdbStore:
         raw = key.encode()
         if len(raw) > MAX_KEY:
             raw = packed_key(raw)
-        if raw in self._pending:
-            record = self._pending[raw]
-        elif raw in self._writing:
-            record = self._writing[raw]
+        writes = self._writes
+        if raw in writes.pending:
+            record = writes.pending[raw]
+        elif raw in writes.writing:
+            record = writes.writing[raw]
         else:
             try:
                 txn = self._kv.env.begin()
@@ -110,11 +103,11 @@ class LmdbStore:
         head = EXPIRES.pack(NEVER if expiration_ttl is None else self._time() + expiration_ttl)
         if raw is not name:
             head += _NAME.pack(len(name)) + name
-        await self._write(raw, head + data, durable)
+        await self._writes.write(raw, head + data, wait=durable)
 
     async def delete(self, key: str) -> None:
         """See `KV`. Returns when it is on the disk."""
-        await self._write(packed_key(key.encode()), None, wait=True)
+        await self._writes.write(packed_key(key.encode()), None, wait=True)
 
     async def list(self, prefix: str = "", cursor: str | None = None, limit: int = 1000) -> KeyPage:
         """See `KV`. Names longer than 511 bytes that begin with the same 478 come in no particular order.
@@ -123,10 +116,7 @@ class LmdbStore:
         """
         if not 1 <= limit <= 1000:
             raise ValueError(f"limit is 1 to 1000, not {limit}")
-        try:
-            await self._committed()
-        except StoreError as error:
-            self._failure = error  # not the reader's to know
+        await self._writes.settled()
         after = None if cursor is None else packed_key(cursor.encode())
         try:
             return _page(self._kv, prefix, after, limit, self._time())
@@ -185,7 +175,7 @@ class LmdbStore:
         now = self._time()
         try:
             removed = self._counts.sweep(now, max_entries)
-            return removed + await asyncio.get_running_loop().run_in_executor(self._thread, self._kv.sweep, now, max_entries)
+            return removed + await self._writes.in_thread(lambda: self._kv.sweep(now, max_entries))
         except lmdb.Error as error:
             raise StoreError(f"{self.path}: {error}") from error
 
@@ -194,13 +184,8 @@ class LmdbStore:
         if self._closed:
             return
         self._closed = True
-        self._thread.shutdown(wait=True)
-        batch, self._pending = self._pending, {}
         try:
-            if batch:
-                self._commit(batch)
-            if self._failure is not None:
-                raise self._failure
+            self._writes.close()
         finally:
             self._kv.close()
             self._counts.close()
@@ -234,76 +219,6 @@ class LmdbStore:
         self._full = self._counts.full()
         if self._full:
             raise self._counts.no_room()
-
-    async def _write(self, raw: bytes, record: bytes | None, wait: bool) -> None:
-        if self._closed:
-            raise StoreError(f"{self.path} is closed")
-        if self._failure is not None:
-            failure, self._failure = self._failure, None
-            raise failure
-        self._pending[raw] = record
-        if self._committer is None or self._committer.done():
-            self._waiting = None  # of an event loop that has ended
-            self._committer = asyncio.get_running_loop().create_task(self._commit_pending())
-        if wait or len(self._pending) >= _MOST_PENDING:
-            await self._committed()
-
-    async def _committed(self) -> None:
-        """Waits for the commit of what is pending now."""
-        if not self._pending:
-            if self._committer is not None:
-                await asyncio.shield(self._committer)
-            return
-        if self._waiting is None:
-            self._waiting = asyncio.get_running_loop().create_future()
-        await asyncio.shield(self._waiting)
-
-    async def _commit_pending(self) -> None:
-        """Commits until nothing is pending: what is written during one commit goes into the next."""
-        loop = asyncio.get_running_loop()
-        while self._pending:
-            self._writing, self._pending = self._pending, {}
-            waiting, self._waiting = self._waiting, None
-            try:
-                await loop.run_in_executor(self._thread, self._commit, self._writing)
-            except asyncio.CancelledError:
-                self._pending = {**self._writing, **self._pending}  # the thread may not have come to it
-                raise
-            except Exception as error:
-                if waiting is None:
-                    self._failure = error
-                elif not waiting.done():
-                    waiting.set_exception(error)
-            else:
-                if waiting is not None and not waiting.done():
-                    waiting.set_result(None)
-            finally:
-                self._writing = {}
-
-    def _commit(self, batch: dict[bytes, bytes | None]) -> None:
-        """In the thread: one transaction, which also removes some of what has expired."""
-        now = self._time()
-        try:
-            if not self._kv.full() or (self._kv.sweep(now, _ROOM_STEP) and not self._kv.full()):
-                _apply(self._kv, batch, self._kv.expired(now, 2 * len(batch)), now)
-                return
-            _apply(self._kv, {raw: record for raw, record in batch.items() if record is None}, [], now)
-        except lmdb.Error as error:
-            raise self._kv.failed(error) from error
-        if any(record is not None for record in batch.values()):
-            raise self._kv.no_room()
-
-
-def _apply(file: File, batch: dict[bytes, bytes | None], expired: list[bytes], now: float) -> None:
-    """One transaction: the batch, and some removals."""
-    with file.env.begin(write=True) as txn:
-        for raw in expired:
-            remove_expired(txn, raw, now)
-        for raw, record in batch.items():
-            if record is None:
-                txn.delete(raw)
-            else:
-                txn.put(raw, record)
 
 
 def _page(file: File, prefix: str, after: bytes | None, limit: int, now: float) -> KeyPage:

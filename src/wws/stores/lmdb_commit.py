@@ -1,0 +1,142 @@
+"""Group commit: the writes of one process to a synced file, gathered and committed by a thread, many in one transaction.
+
+The event loop never waits for the disk. What is written while one commit is under way goes into the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import lmdb
+
+from wws.errors import StoreError
+from wws.stores.lmdb_file import File, remove_expired
+
+__all__ = ["Batch", "GroupCommit"]
+
+T = TypeVar("T")
+Batch = dict[bytes, bytes | None]
+"""Key to record; None: to be removed."""
+
+_MOST_PENDING = 1000
+"""Records that may wait for the disk; with more of them writers wait."""
+_ROOM_STEP = 1000
+"""Records looked at for expired ones when the file is full, at each commit."""
+
+
+class GroupCommit:
+    """`pending` is not yet handed to the thread, `writing` is being committed: a reader looks there before the file."""
+
+    def __init__(self, file: File, time: Callable[[], float]) -> None:
+        self.pending: Batch = {}
+        self.writing: Batch = {}
+        self._file = file
+        self._time = time
+        self._thread = ThreadPoolExecutor(1, "wws-lmdb")
+        self._committer: asyncio.Task[None] | None = None
+        self._waiting: asyncio.Future[None] | None = None  # the commit of what is pending
+        self._failure: Exception | None = None  # of a commit that nobody waited for
+        self._closed = False
+
+    async def write(self, key: bytes, record: bytes | None, *, wait: bool) -> None:
+        """Takes a write; with `wait` it is on the disk when this returns. Raises `StoreError` for it, or for an earlier one that
+        has failed since and that nobody waited for."""
+        if self._closed:
+            raise StoreError(f"{self._file.path} is closed")
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+        self.pending[key] = record
+        if wait or len(self.pending) >= _MOST_PENDING:
+            await self._committed()
+        else:
+            self._start()
+
+    async def settled(self) -> None:
+        """Waits until what is pending now is in the file. A failure is left for the next writer."""
+        if self.pending:
+            try:
+                await self._committed()
+            except StoreError as error:
+                self._failure = error
+        elif self._committer is not None and not self._committer.done():
+            await asyncio.shield(self._committer)
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Runs other work on the file between two commits."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def close(self) -> None:
+        """Commits what is pending, in the calling thread. Raises `StoreError` when that fails, or an earlier write did."""
+        self._closed = True
+        self._thread.shutdown(wait=True)
+        batch, self.pending = self.pending, {}
+        if batch:
+            self._commit(batch)
+        if self._failure is not None:
+            raise self._failure
+
+    async def _committed(self) -> None:
+        self._start()
+        if self._waiting is None:
+            self._waiting = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._waiting)
+
+    def _start(self) -> None:
+        if self._committer is None or self._committer.done():
+            self._waiting = None  # may be of an event loop that has ended
+            self._committer = asyncio.get_running_loop().create_task(self._run())
+
+    async def _run(self) -> None:
+        while self.pending:
+            self.writing, self.pending = self.pending, {}
+            waiting, self._waiting = self._waiting, None
+            failure: Exception | None = None
+            try:
+                await self.in_thread(lambda: self._commit(self.writing))
+            except asyncio.CancelledError:
+                self.pending = {**self.writing, **self.pending}  # the thread may not have come to it
+                raise
+            except Exception as error:
+                failure = error
+            finally:
+                self.writing = {}
+            if waiting is None:
+                self._failure = failure or self._failure
+            elif not waiting.done():
+                _settle(waiting, failure)
+
+    def _commit(self, batch: Batch) -> None:
+        """In the thread: one transaction, which also removes some of what has expired."""
+        file, now = self._file, self._time()
+        try:
+            if not file.full() or (file.sweep(now, _ROOM_STEP) and not file.full()):
+                _apply(file, batch, file.expired(now, 2 * len(batch)), now)
+                return
+            _apply(file, {key: record for key, record in batch.items() if record is None}, [], now)
+        except lmdb.Error as error:
+            raise file.failed(error) from error
+        if any(record is not None for record in batch.values()):
+            raise file.no_room()
+
+
+def _settle(waiting: asyncio.Future[None], failure: Exception | None) -> None:
+    if failure is None:
+        waiting.set_result(None)
+    else:
+        waiting.set_exception(failure)
+        waiting.exception()  # seen, even when every waiter has given up
+
+
+def _apply(file: File, batch: Batch, expired: list[bytes], now: float) -> None:
+    with file.env.begin(write=True) as txn:
+        for key in expired:
+            remove_expired(txn, key, now)
+        for key, record in batch.items():
+            if record is None:
+                txn.delete(key)
+            else:
+                txn.put(key, record)

@@ -7,12 +7,16 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-__all__ = ["MOST_SECONDS", "Directives", "in_force", "parse", "parse_targeted", "seconds"]
+__all__ = ["MAX_FIELD", "MOST_SECONDS", "Directives", "in_force", "parse", "parse_targeted", "seconds"]
 
 Pair = tuple[bytes, bytes]
 
 MOST_SECONDS = 2**31
 """RFC 9111 section 1.2.2: a greater delta-seconds is taken as 2147483648."""
+
+MAX_FIELD = 1024
+"""Bytes of the longest field that is read; a real one has under 300. A longer one counts as no-store: reading it would cost
+time that grows with the square of its length, and it may hide any directive."""
 
 # cache-directive = token [ "=" ( token / quoted-string ) ]; anything else between two commas is skipped.
 _DIRECTIVE = re.compile(
@@ -141,10 +145,13 @@ def seconds(directives: dict[bytes, bytes | None], name: bytes) -> int | None:
 def in_force(headers: list[Pair]) -> Directives:
     """The directives that hold for our cache, of a response with these fields (lower-case names)."""
     targeted = b", ".join([value for name, value in headers if name == b"cdn-cache-control"])
+    lines = [value for name, value in headers if name == b"cache-control"]
+    if len(targeted) > MAX_FIELD or sum([len(line) for line in lines]) > MAX_FIELD:
+        return Directives(no_store=True)
     found = parse_targeted(targeted) if targeted else None
     ours = found is not None
     if found is None:
-        found = parse([value for name, value in headers if name == b"cache-control"])
+        found = parse(lines)
     return Directives(
         no_store=b"no-store" in found,
         no_cache=b"no-cache" in found,

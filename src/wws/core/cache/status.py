@@ -7,10 +7,9 @@ from math import floor
 __all__ = ["forwarded", "hit"]
 
 
-def hit(ttl: float, detail: str | None = None) -> str:
+def hit(ttl: float) -> str:
     """Answered from the cache. `ttl` is the rest of the freshness lifetime in seconds, below 0 for a stale answer."""
-    text = f"hit; ttl={floor(ttl)}"
-    return text if detail is None else f"{text}; detail={detail}"
+    return f"hit; ttl={floor(ttl)}"
 
 
 def forwarded(

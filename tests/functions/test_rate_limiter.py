@@ -276,6 +276,12 @@ class TestBlocked:
         assert blocked(ask("/api/ai/generate", ANNA), env) is None
         assert blocked(ask("/x", ANNA, Route("/x", "ai", unlimited=True)), env) is None
 
+    async def test_anonymous_callers_do_not_block_a_user_behind_their_address(self, env: Env) -> None:
+        assert await admitted(env, ask()) == 60
+        assert blocked(ask(), env) is None, "the user is not known yet"
+        assert not (await rate_limiter(ask(), env)).allowed
+        assert (await rate_limiter(ask(user=ANNA), env)).allowed
+
     async def test_never_admits(self, env: Env, store: Watched) -> None:
         """Forgetting who is refused leaves the store's word, which is the same."""
         assert await admitted(env, ask(user=ANNA)) == 60

@@ -171,9 +171,10 @@ async def address_limiter(request: Request, env: Env, cost: int = 1) -> LimitRes
 
 
 def blocked(request: Request, env: Env) -> LimitResult | None:
-    """The refusal that this process knows of already, for the address or for the subject of a request that has been routed.
+    """The refusal that this process knows of already: for the address, and for the user once there is one.
 
-    Asks no store and counts nothing. It can only refuse: None says nothing about what a count would come to.
+    Asks no store and counts nothing. It can only refuse: None says nothing about what a count would come to. Before the user is
+    known only the address's own limit counts, for behind one address there may be callers of all kinds.
     """
     memory = _memory(env)
     if not memory.blocked:
@@ -184,7 +185,7 @@ def blocked(request: Request, env: Env) -> LimitResult | None:
         known = memory.refused(_address_key(request), rule, now)
         if known is not None:
             return known
-    if request.route is None and request.user is None:
+    if request.user is None:
         return None
     rule = memory.resolver.rule(request)
     return None if rule is None else memory.refused(_key(request, rule.endpoint), rule, now)

@@ -5,23 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
 from tests.support.clock import FakeClock
-from wws.bindings import KV, MAX_VALUE, Clock, Counter
+from wws.bindings import MAX_VALUE, Clock
+from wws.stores import Store
 from wws.stores.lmdb import LmdbStore
 from wws.stores.memory import MemoryStore
-
-
-class Store(KV, Counter, Protocol):
-    """Both ports in one object, and its end."""
-
-    def close(self) -> None:
-        """See the stores."""
-        ...
-
 
 STORES: dict[str, Callable[[Path, Clock], Store]] = {
     "memory": lambda path, clock: MemoryStore(clock),
@@ -149,6 +140,21 @@ class KVContract:
         assert (await store.list()).keys == []
         await store.put("k", "v")
         assert (await store.take("k", 5, 60.0)).remaining == 3
+
+    async def test_sweeping_removes_the_expired_alone(self, store: Store, clock: FakeClock) -> None:
+        for n in range(10):
+            await store.put(f"k{n}", "v", 60.0 if n % 2 else None)
+            await store.take(f"k{n}", 5, 60.0 if n % 2 else 3600.0)
+        await store.list()
+        assert await store.sweep() == 0
+        clock.advance(62.0)
+        removed = 0
+        for _ in range(20):
+            step = await store.sweep(3)
+            assert step <= 6, "of each kind"
+            removed += step
+        assert len((await store.list()).keys) == 5
+        assert (await store.take("k0", 5, 3600.0)).remaining == 3
 
     async def test_many_at_once(self, store: Store) -> None:
         await asyncio.gather(*(store.put(f"k{n}", str(n), durable=n % 10 == 0) for n in range(300)))

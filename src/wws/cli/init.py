@@ -18,7 +18,9 @@ app = command()
 
 @app.command()
 def init(
-    folder: Annotated[Path | None, typer.Argument(metavar="FOLDER", help="Where; this folder when not given.", show_default=False)] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="FOLDER", help="Where; this folder when not given.", show_default=False)
+    ] = None,
     name: Annotated[
         str | None,
         typer.Option("--name", metavar="NAME", help="The project's name; the folder's when not given.", show_default=False),

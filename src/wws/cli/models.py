@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
 
-from wws.bindings import Endpoint
+from wws.bindings import Endpoint, SystemClock
 from wws.core.policy import ModelRef, ProviderConfig
 from wws.core.route.catalogue import CATALOGUE_DATE, nearest
 from wws.errors import Problem
@@ -43,7 +43,7 @@ def online_models(project: Project) -> list[Problem]:
     """A warning for each model that its provider does not list today, and for each provider whose list cannot be had."""
     place = _Place(project)
     used = list(_used(project))
-    served = make_providers(project.policy, _Standing())
+    served = make_providers(project.policy, SystemClock())
     lists: dict[str, list[str]] = {}
     warnings = []
     for name, config in project.policy.providers.items():
@@ -100,16 +100,6 @@ def _used(project: Project) -> Iterable[tuple[str, int, ModelRef, ProviderConfig
         for index, ref in enumerate(refs):
             provider = project.policy.providers.get(ref.provider) or ProviderConfig(ref.provider, ref.provider)
             yield alias, index, ref, provider
-
-
-class _Standing:
-    """A clock for providers that are only asked for their address."""
-
-    def time(self) -> float:
-        return 0.0
-
-    def monotonic(self) -> float:
-        return 0.0
 
 
 class _Place:

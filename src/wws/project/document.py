@@ -6,7 +6,6 @@ that what is built from it falls back to the default and reports nothing further
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterable
@@ -66,6 +65,8 @@ class Report:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """`; did you mean "..."?` with the nearest of `known`, or nothing when none is near."""
+    import difflib  # only a file with a mistake needs it
+
     close = difflib.get_close_matches(word, list(known), 1, 0.6)
     return f'; did you mean "{close[0]}"?' if close else ""
 

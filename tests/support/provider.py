@@ -370,6 +370,11 @@ class ProviderStandIn:
         """The number of requests for `model` so far."""
         return sum(received.model == model for received in self.requests)
 
+    async def idle(self) -> None:
+        """Waits until no connection is open."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
         self.port: int = self._server.sockets[0].getsockname()[1]
@@ -414,7 +419,7 @@ async def _while_connected(answer: Awaitable[None], reader: asyncio.StreamReader
     try:
         while not task.done():
             await asyncio.wait({task}, timeout=0.02)
-            if reader.at_eof() and not task.done():
+            if (reader.at_eof() or reader.exception() is not None) and not task.done():
                 raise ConnectionResetError
         task.result()
     finally:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.stores.contract import STORES, Store
+from tests.stores.contract import STORES
 from tests.support.clock import FakeClock
+from wws.stores import Store
 
 
 @pytest.fixture(params=STORES)

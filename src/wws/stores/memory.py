@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from heapq import nsmallest
-from itertools import islice
 
 from wws.bindings import Clock, KeyPage, SystemClock
-from wws.core.limit.counts import Counts, victims
+from wws.core.limit.counts import Counts, Round, victims
 from wws.core.limit.decision import Decision
 
 __all__ = ["MemoryStore"]
@@ -32,6 +31,7 @@ class MemoryStore:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._values: OrderedDict[str, tuple[bytes, float]] = OrderedDict()  # value, wall time of expiry
+        self._round = Round()
         self._counts = Counts(max_keys)
 
     def __len__(self) -> int:
@@ -93,9 +93,9 @@ class MemoryStore:
         self._counts.give(key, limit, period, cost, self._time() if now is None else now, burst)
 
     async def sweep(self, max_entries: int = 1000) -> int:
-        """Removes expired entries among the `max_entries` least recently used of each kind: how many there were."""
+        """Removes the expired ones of the next `max_entries` of each kind, going on where the last call ended: how many."""
         now = self._time()
-        expired = [key for key, entry in islice(self._values.items(), max_entries) if entry[1] <= now]
+        expired = self._round.expired(self._values, now, max_entries)
         for key in expired:
             self._drop(key)
         return len(expired) + self._counts.sweep(now, max_entries)

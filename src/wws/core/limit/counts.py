@@ -9,7 +9,7 @@ from typing import TypeVar
 from wws.core.limit import gcra, window
 from wws.core.limit.decision import Decision
 
-__all__ = ["Counts", "victims"]
+__all__ = ["Counts", "Round", "victims"]
 
 T = TypeVar("T")
 
@@ -23,15 +23,33 @@ def victims(entries: OrderedDict[str, tuple[T, float]], now: float) -> list[str]
     return expired or [next(iter(entries))]
 
 
+class Round:
+    """Goes over the keys of such a map in steps, each key once a round."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self) -> None:
+        self._left: list[str] = []
+
+    def expired(self, entries: OrderedDict[str, tuple[T, float]], now: float, most: int) -> list[str]:
+        """The expired ones of the next `most` keys; a new round begins when one has ended."""
+        if not self._left:
+            self._left = list(reversed(entries))  # the least recently used first
+        keys = self._left[-most:]
+        del self._left[-most:]
+        return [key for key in keys if (entry := entries.get(key)) is not None and entry[1] <= now]
+
+
 class Counts:
     """At most `max_keys` counts. In a full map a new key takes the place of one whose count may be forgotten, else of
     the least recently used one, which then counts anew."""
 
-    __slots__ = ("_entries", "_max_keys")
+    __slots__ = ("_entries", "_max_keys", "_round")
 
     def __init__(self, max_keys: int) -> None:
         self._max_keys = max_keys
         self._entries: OrderedDict[str, tuple[bytes, float]] = OrderedDict()  # state, when it may be forgotten
+        self._round = Round()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -65,8 +83,8 @@ class Counts:
             self._entries[key] = (new, expires)
 
     def sweep(self, now: float, max_entries: int) -> int:
-        """Forgets what may be among the `max_entries` least recently used: how many."""
-        expired = [key for key, entry in islice(self._entries.items(), max_entries) if entry[1] <= now]
+        """Forgets what may be forgotten of the next `max_entries`: how many."""
+        expired = self._round.expired(self._entries, now, max_entries)
         for key in expired:
             del self._entries[key]
         return len(expired)

@@ -50,7 +50,7 @@ def bypass(reason: str) -> Scope:
     ],
 )
 def test_the_table(mode: str, per: str | None, subject: str | None, field: bytes | None, expected: Scope) -> None:
-    policy = CachePolicy(mode, per=per)
+    policy = CachePolicy(mode, per=per)  # type: ignore[arg-type]
     first = {b"accept": b"*/*"} if field is None else {b"accept": b"*/*", field: b"x"}
     assert scope(policy, first, subject) == expected
 

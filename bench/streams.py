@@ -80,7 +80,8 @@ class Streams:
                 self._heads[fd] = data
                 return
             if not data.startswith(b"HTTP/1.1 200") or b"text/event-stream" not in data[:end].lower():
-                raise BenchError(f"{self._call.url} is not a stream: {data[:300]!r}")
+                status, body = data.split(b"\r\n", 1)[0], data[end + 4 :][:200]
+                raise BenchError(f"{self._call.url} is not a stream: {status.decode('latin-1')}, {body.decode('latin-1')}")
             del self._heads[fd]
             self.started += 1
             data = data[end + 4 :]

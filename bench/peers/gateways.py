@@ -131,6 +131,8 @@ def _ferrogw(folder: Path, upstream: str) -> Running:
         "OPENAI_API_KEY": "sk-mock",
         "OPENAI_BASE_URL": upstream,
         "LOG_LEVEL": "error",
+        "RATE_LIMIT_RPS": "100000000",  # its limiter runs, and admits
+        "RATE_LIMIT_BURST": "100000000",
         "FERRO_MODEL_CATALOG_TIMEOUT": "0",  # else it is fetched at start
     }
     program = _launch("ferrogw", [str(folder / "bin" / "ferrogw"), "serve"], folder, env)

@@ -116,10 +116,23 @@ def test_warnings_are_shown_before_it_starts(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Served(monkeypatch)
+    (folder / "wws.toml").write_text(READY)
     launch(Start("dev"))
     shown = capsys.readouterr()
     assert shown.out == ""
     assert "warning: wws.toml: auth.supabase_url: is not set: sessions are off" in shown.err
+    assert "warning: wws.toml:4: providers.synthetic.api_key: SYNTHETIC_API_KEY is not set" in shown.err
+
+
+def test_without_a_file_dev_says_so_and_demo_says_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Served(monkeypatch)
+    launch(Start("dev"))
+    told = "warning: wws.toml: there is no such file: the defaults are served; `wws init` writes one to start from\n"
+    assert capsys.readouterr().err == told
+    launch(Start("dev", None, True))
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
@@ -142,8 +155,7 @@ def test_the_entry_ends_with_a_line_and_a_status(
     with pytest.raises(SystemExit) as ended:
         run()
     assert ended.value.code == status
-    shown = "".join([line for line in capsys.readouterr().err.splitlines(keepends=True) if not line.startswith("warning: ")])
-    assert shown == told
+    assert capsys.readouterr().err == told
 
 
 def test_every_problem_is_a_line_on_standard_error(folder: Path) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from wws.errors import Problem
 from wws.project.load import load, loads
 from wws.project.settings import Project
 
@@ -58,9 +60,10 @@ def project_of(start: Start, environ: Mapping[str, str]) -> Project:
     path, named = locate_file(start.config, environ)
     dev = start.command == "dev"
     if dev and start.demo:
-        return loads("", path, environ={}, allow_missing=True)
+        return replace(loads("", path, environ={}, allow_missing=True), warnings=[])  # that nothing is configured was asked for
     if dev and not named and not path.exists():
-        return loads("", path, environ=environ, allow_missing=True)
+        told = Problem(str(path), None, "", "there is no such file: the defaults are served; `wws init` writes one to start from")
+        return replace(loads("", path, environ=environ, allow_missing=True), warnings=[told])
     return load(path, environ=environ, allow_missing=dev or start.demo)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["ALLOWED", "octets", "size"]
+__all__ = ["ALLOWED", "octets"]
 
 UNITS = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 ALLOWED = 'a size such as 65536, "64KiB" or "32MiB"'
@@ -22,11 +22,3 @@ def octets(value: str | int) -> int:
     if found is None or found[2] not in UNITS:
         raise ValueError(f"not {ALLOWED}")
     return int(found[1]) * UNITS[found[2]]
-
-
-def size(value: int) -> str:
-    """The text of `value` bytes in the largest binary unit that leaves no rest. The inverse of `octets`."""
-    for unit in ("GiB", "MiB", "KiB"):
-        if value and value % UNITS[unit] == 0:
-            return f"{value // UNITS[unit]}{unit}"
-    return str(value)

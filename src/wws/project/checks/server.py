@@ -10,6 +10,7 @@ from wws.project.address import Address
 from wws.project.build import PLACEHOLDER, value
 from wws.project.checks.subject import Subject
 from wws.project.document import nearest, not_set
+from wws.project.durations import duration
 from wws.project.kinds import PATTERN, shape
 
 __all__ = ["ages", "limits", "listeners", "proxies", "sessions", "store", "tls"]
@@ -92,12 +93,17 @@ def limits(subject: Subject) -> None:
 
 
 def ages(subject: Subject) -> None:
+    """Both are ages of the answer (not one after the other), so a stale answer cannot be younger than a fresh one."""
     cache = subject.policy.cache
-    if cache.stale < cache.fresh:
-        subject.report.problem(
-            ("cache", "stale"), "less than `fresh`; allowed: an age not below it, for it counts from the answer too"
-        )
+    _older(subject, ("cache", "stale"), cache.fresh, cache.stale)
     for index, route in subject.rows("routes"):
         given = route.get("cache")
-        if isinstance(given, Mapping) and given.get("stale", cache.stale) < given.get("fresh", cache.fresh):
-            subject.report.problem(("routes", index, "cache"), "`stale` is less than `fresh`; allowed: an age not below it")
+        if isinstance(given, Mapping):
+            fresh, stale = given.get("fresh", cache.fresh), given.get("stale", cache.stale)
+            _older(subject, ("routes", index, "cache", "stale"), fresh, stale)
+
+
+def _older(subject: Subject, path: tuple[str | int, ...], fresh: float, stale: float) -> None:
+    if stale < fresh:
+        message = f'found "{duration(stale)}", less than `fresh`; allowed: an age of at least "{duration(fresh)}"'
+        subject.report.problem(path, message)

@@ -20,12 +20,12 @@ from wws.project.load import MAX_BYTES, load
 from wws.project.schema import Node, tree
 from wws.project.settings import Project, ServerSettings
 
-DESIGN = (Path(__file__).parent / "design.toml").read_text()
+DOCUMENTED = (Path(__file__).parent / "documented.toml").read_text()
 """The documented wws.toml, word for word."""
 
 
 def test_the_documented_file_is_nothing_but_defaults() -> None:
-    found = project(DESIGN)
+    found = project(DOCUMENTED)
     assert found.policy == replace(
         Policy(),
         name="mylder-wws",

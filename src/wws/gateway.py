@@ -98,10 +98,10 @@ class Gateway:
 
     def _route(self, request: Request, ctx: Context) -> Route:
         reason = suspicious(request.path)
-        if reason is not None:
-            raise Refusal("invalid_request", reason)
         match = self._routes.match(request.method, request.path)
         route = match.value
+        if reason is not None and (route is None or route.to != "ai" or not _names_a_model(request.path)):
+            raise Refusal("invalid_request", f"The path has {reason}, which servers read in different ways.")
         if route is None:
             if match.allowed_methods:
                 raise Refusal("method_not_allowed", allow=match.allowed_methods)
@@ -207,3 +207,11 @@ class Gateway:
         if not self.ready:
             return Response.json({"status": "draining", "degraded": []}, 503)
         return Response.json({"status": "ready", "degraded": []})
+
+
+def _names_a_model(path: str) -> bool:
+    """Whether nothing is wrong with the path but the `/` in a model's name, which SDKs escape: `/v1/models/main%2Fcoder`.
+
+    On an AI route that is a name to look up: the path is sent to nobody.
+    """
+    return "/models/" in path and suspicious(path.replace("%2F", "").replace("%2f", "")) is None

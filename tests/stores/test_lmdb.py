@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from blockbuster import BlockBuster
 
 from tests.support.clock import FakeClock
 from wws.errors import StoreError
@@ -329,6 +330,21 @@ class TestWrites:
         await asyncio.gather(*waiters[1:])
         assert await store.get("k0") == b"v"
         assert len((await store.list()).keys) == 3
+
+    async def test_closing_keeps_what_is_under_way(self, path: Path, clock: FakeClock, _no_blocking_calls: BlockBuster) -> None:
+        """As the gateway does when it is stopped: from inside the event loop, which may be blocked then."""
+        _no_blocking_calls.deactivate()
+        first = LmdbStore(path, clock)
+        await first.put("k0", "v")
+        await asyncio.sleep(0)  # its commit has begun
+        waiters = [asyncio.ensure_future(first.put(f"k{n}", "v", durable=True)) for n in range(1, 20)]
+        await asyncio.sleep(0)
+        first.close()
+        await asyncio.gather(*waiters)
+        again = LmdbStore(path, clock)
+        assert len((await again.list()).keys) == 20
+        again.close()
+        _no_blocking_calls.activate()
 
     def test_one_store_serves_one_event_loop_after_another(self, store: LmdbStore) -> None:
         for n in range(5):

@@ -70,14 +70,24 @@ class GroupCommit:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def close(self) -> None:
-        """Commits what is pending, in the calling thread. Raises `StoreError` when that fails, or an earlier write did."""
+        """Commits what is pending, in the calling thread, which is the event loop's where one is running.
+
+        Raises `StoreError` when that fails, or an earlier write did that nobody waited for.
+        """
         self._closed = True
         self._thread.shutdown(wait=True)
         batch, self.pending = self.pending, {}
+        waiting, self._waiting = self._waiting, None
+        failure = self._failure
         if batch:
-            self._commit(batch)
-        if self._failure is not None:
-            raise self._failure
+            try:
+                self._commit(batch)
+            except StoreError as error:
+                failure = error
+        if waiting is not None and not waiting.done() and not waiting.get_loop().is_closed():
+            _settle(waiting, failure)
+        if failure is not None:
+            raise failure
 
     async def _committed(self) -> None:
         self._start()
@@ -91,7 +101,7 @@ class GroupCommit:
             self._committer = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
-        while self.pending:
+        while self.pending and not self._closed:
             self.writing, self.pending = self.pending, {}
             waiting, self._waiting = self._waiting, None
             failure: Exception | None = None

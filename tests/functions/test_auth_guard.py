@@ -20,6 +20,7 @@ from tests.functions.auth_world import AI, BrokenStore, World, code
 from tests.support.clock import FakeClock
 from tests.support.dial import ScriptedDial, SocketDial, json_answer
 from tests.support.supabase import Mode, Supabase, private_key, public_jwk
+from wws.core.auth.session import Denied, encode
 from wws.core.policy import Route
 from wws.errors import Refusal
 from wws.functions.session_check import MAX_NEGATIVE, SessionCheck
@@ -346,21 +347,23 @@ async def test_a_verdict_of_less_than_a_minute_ends_in_time(world: World, supaba
 @pytest.mark.parametrize("alg", ["HS256", "ES256"])
 async def test_a_logout_takes_effect_at_the_background_check(world: World, supabase: Supabase, alg: str) -> None:
     session_id = str(uuid.uuid4())
-    token, sibling = supabase.mint(alg, session_id=session_id), supabase.mint(alg, session_id=session_id)
+    token, sibling, unseen = (supabase.mint(alg, session_id=session_id) for _ in range(3))
     await world.ask(token)
+    world.clock.advance(1)
+    await world.ask(sibling)
+    world.clock.advance(-1)
     supabase.logout(session_id)
     world.clock.advance(300)
     assert code(await world.ask(token)) == "cache"
-    assert not world.background.tasks or supabase.calls["user"] == (alg == "HS256")
     world.clock.advance(1)
     assert code(await world.ask(token)) == "cache"  # served, and checked behind
     await world.background.drain()
-    assert code(await world.ask(token)) == INVALID
-    assert code(await world.ask(sibling)) == INVALID
+    for refused in (token, sibling, unseen):  # a verdict replaced, one still cached, and none
+        assert code(await world.ask(refused)) == INVALID
     world.restart()
     world.clock.advance(120)  # past any negative verdict of a minute: the token is still well signed
-    assert code(await world.ask(token)) == INVALID
-    assert code(await world.ask(sibling)) == INVALID
+    for refused in (token, sibling, unseen):
+        assert code(await world.ask(refused)) == INVALID
 
 
 @pytest.mark.parametrize("alg", ["HS256", "ES256"])
@@ -412,6 +415,27 @@ async def test_a_check_that_fails_changes_nothing_and_is_tried_again_later_and_l
     await world.ask(token)
     await world.background.drain()
     assert await world.stored() != before
+
+
+async def test_one_check_at_a_time_runs_behind_the_requests_of_a_token(world: World, supabase: Supabase) -> None:
+    world.env.wws.share_in_flight = False
+    token = supabase.mint("HS256")
+    await world.ask(token)
+    world.clock.advance(301)
+    for result in await asyncio.gather(*(world.ask(token) for _ in range(20))):
+        assert code(result) == "cache"
+    await world.background.drain()
+    assert supabase.calls == {"user": 2}
+
+
+async def test_a_refusal_in_the_store_ends_at_its_time(world: World, supabase: Supabase) -> None:
+    token = supabase.mint()
+    await world.ask(token)
+    (key,) = await world.stored()
+    await world.kv.put(key, encode(Denied("user_banned", world.clock.time() + 10)))
+    assert code(await world.ask(token)) == "403 user_banned"
+    world.clock.advance(10)
+    assert code(await world.ask(token)) == "jwks"
 
 
 async def test_the_operator_hears_of_a_wrong_project_key_behind_a_request(world: World, supabase: Supabase) -> None:
@@ -666,6 +690,22 @@ async def test_a_refused_token_is_not_asked_about_again_for_a_minute(world: Worl
     world.clock.advance(1)
     assert code(await world.ask(token)) == INVALID
     assert supabase.calls == {"user": 2}
+
+
+async def test_a_bad_signature_is_verified_once_a_minute(world: World, supabase: Supabase) -> None:
+    verified: list[bytes] = []
+    verifier = world.env.wws.crypto
+
+    class Counting:
+        async def verify(self, algorithm: str, jwk: Any, signed: bytes, signature: bytes) -> bool:
+            verified.append(signed)
+            return await verifier.verify(algorithm, jwk, signed, signature)
+
+    world.env.wws.crypto = Counting()
+    token = supabase.mint(key="attacker")
+    for _ in range(5):
+        assert code(await world.ask(token)) == INVALID
+    assert len(verified) == 1
 
 
 async def test_refusals_are_remembered_in_bounded_memory(

@@ -76,3 +76,7 @@ class Trail:
         self.error_type: str | None = None
         self.degraded: list[str] = []
         self.warnings: list[str] = []
+
+    def steps(self) -> float:
+        """Seconds in the gateway's own steps."""
+        return (self.auth or 0.0) + (self.limit or 0.0) + (self.route or 0.0) + (self.cache or 0.0)

@@ -1,7 +1,7 @@
 """Who used what, at what cost: one row for each minute, subject, route and model, in a SQLite file.
 
-Requests are added up in memory and written together every few seconds, so a busy minute costs as many rows as it has
-different callers, not requests. What has not been written when the machine loses power, a few seconds, is lost.
+Requests are added up in memory and written every few seconds, so a busy minute costs as many rows as it has different
+callers, not requests. When the machine loses power the last few seconds are lost.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
-from wws.bindings import Context
 from wws.core.policy import ProviderConfig
 from wws.core.route.catalogue import cost_usd
-from wws.http import Outcome, Request
+from wws.core.trail import Usage
+from wws.observe.tally import Cell, Key
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS usage (
@@ -31,64 +30,35 @@ ON CONFLICT DO UPDATE SET requests = requests + excluded.requests, errors = erro
   attempts = attempts + excluded.attempts, tokens_in = tokens_in + excluded.tokens_in, tokens_out = tokens_out + excluded.tokens_out,
   tokens_cached = tokens_cached + excluded.tokens_cached, cost_usd = cost_usd + excluded.cost_usd
 """
-_MOST = 50_000
-"""Rows that may wait in memory; beyond it new callers are added to one row without a subject."""
-
-
-class Key(NamedTuple):
-    """What a row adds up. `minute` is wall seconds // 60; empty texts where there is none."""
-
-    minute: int
-    subject: str
-    key_id: str
-    route: str
-    provider: str
-    model: str
 
 
 class Ledger:
-    """Called once for each finished request, with what `Services.observe` gets. `file` None keeps nothing on disk."""
+    """Adds up what a `Tally` gives it. `file` None keeps nothing on disk."""
 
     def __init__(self, file: Path | None, time: Callable[[], float], providers: Mapping[str, ProviderConfig]) -> None:
         self._file = file
         self._time = time
         self._kinds = {name: config.kind for name, config in providers.items()}
-        self._rows: dict[Key, list[float]] = {}
-        self._minute = 0
-        self._until = 0.0
+        self._rows: dict[tuple[object, ...], list[float]] = {}
 
-    def __call__(self, request: Request, ctx: Context, status: int, outcome: Outcome, sent: int) -> None:
-        trail = ctx.trail
-        if trail.reason is None:
-            return  # only AI calls cost anything
-        now = self._time()
-        if now >= self._until:
-            self._minute = int(now // 60)
-            self._until = (self._minute + 1) * 60.0
-        user, route = ctx.user, request.route
-        key = Key(
-            self._minute,
-            "" if user is None else user.id,
-            "" if user is None or user.key_id is None else user.key_id,
-            "" if route is None else route.path,
-            trail.provider or "",
-            trail.model or "",
-        )
-        row = self._rows.get(key)
-        if row is None:
-            if len(self._rows) >= _MOST:
-                key = key._replace(subject="", key_id="")
-            row = self._rows.setdefault(key, [0, 0, 0, 0, 0, 0, 0.0])
-        row[0] += 1
-        row[1] += status >= 400 or outcome != "done"
-        row[2] += len(trail.attempts)
-        usage = trail.usage
-        if usage is not None:
-            row[3] += usage.tokens_in
-            row[4] += usage.tokens_out
-            row[5] += usage.tokens_cached
-            kind = self._kinds.get(key.provider, key.provider)
-            row[6] += cost_usd(kind, key.model, usage) or 0.0
+    def absorb(self, cells: dict[Key, Cell]) -> None:
+        """Adds the cells of AI calls, which are what costs, to the rows of this minute."""
+        if self._file is None:
+            return
+        minute = int(self._time() // 60)
+        for key, cell in cells.items():
+            if not cell.attempts:
+                continue
+            provider, model = key.provider or "", key.model or ""
+            row = self._rows.setdefault(
+                (minute, key.subject, key.key_id or "", key.route, provider, model), [0, 0, 0, 0, 0, 0, 0.0]
+            )
+            failed = key.status >= 400 or key.outcome != "done"
+            usage = Usage(cell.tokens_in, cell.tokens_out, cell.tokens_cached)
+            cost = cost_usd(self._kinds.get(provider, provider), model, usage) or 0.0
+            added = (cell.count, cell.count if failed else 0, cell.attempts, *usage, cost)
+            for place, value in enumerate(added):
+                row[place] += value
 
     def take(self) -> list[tuple[object, ...]]:
         """The rows that wait, which are then no longer kept: for `write`, in a thread if need be."""

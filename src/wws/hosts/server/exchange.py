@@ -30,9 +30,9 @@ class UpstreamConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_answer", "_answered", "_complete", "_fields", "_head_bytes", "_head_done", "_loop", "_paused", "_pieces", "_pool", "_stream",
-        "_timeouts", "_total", "_transport", "_upload", "_writable", "broken", "due", "head_request", "idle_since", "keep_alive",
-        "parser", "phase", "reused", "until_eof",
+        "_answer", "_answered", "_complete", "_fields", "_head_bytes", "_head_done", "_loop", "_paused", "_pieces",
+        "_pool", "_stream", "_timeouts", "_total", "_transport", "_upload", "_writable", "broken", "due",
+        "head_request", "idle_since", "keep_alive", "parser", "phase", "reused", "until_eof",
     )  # fmt: skip
 
     def __init__(self, pool: Pool, loop: asyncio.AbstractEventLoop) -> None:
@@ -72,7 +72,8 @@ class UpstreamConnection(asyncio.Protocol):
         `head` is everything up to the framing field, which is added here. Cancelling the future closes the connection.
         """
         transport = self._transport
-        assert transport is not None and self._complete
+        if transport is None or not self._complete:
+            raise RuntimeError("the connection is busy or closed")
         self._complete = self._head_done = self._answered = False
         self._head_bytes = 0
         self._fields = []

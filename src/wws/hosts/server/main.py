@@ -31,6 +31,7 @@ from wws.http import Outcome, Request, Response
 from wws.observe.ledger import Ledger
 from wws.observe.log import RequestLog, configure
 from wws.observe.metrics import Metrics
+from wws.observe.tally import Tally
 from wws.project.pepper import pepper
 from wws.project.secret import Secret
 from wws.project.settings import Project
@@ -82,16 +83,14 @@ def application(gateway: Gateway, env: Env, background: Callable[[Any], None]) -
 class _Observers:
     """Everybody who is told of a finished request."""
 
-    __slots__ = ("ledger", "log", "metrics")
+    __slots__ = ("log", "tally")
 
-    def __init__(self, metrics: Metrics, ledger: Ledger, log: RequestLog) -> None:
-        self.metrics = metrics
-        self.ledger = ledger
+    def __init__(self, tally: Tally, log: RequestLog) -> None:
+        self.tally = tally
         self.log = log
 
     def __call__(self, request: Request, ctx: Context, status: int, outcome: Outcome, sent: int) -> None:
-        self.metrics(request, ctx, status, outcome, sent)
-        self.ledger(request, ctx, status, outcome, sent)
+        self.tally(request, ctx, status, outcome, sent)
         self.log(request, ctx, status, outcome, sent)
 
 
@@ -116,13 +115,15 @@ async def _run(project: Project, demo: bool, loop: asyncio.AbstractEventLoop, st
         if not policy.origins:
             origin, url = await demo_parts.start_origin(loop)
             policy = demo_parts.with_origin(policy, url)
-    metrics = Metrics(clock.monotonic, policy.version)
+    tally = Tally(clock.monotonic)
+    metrics = Metrics(tally, policy.version)
     ledger = Ledger(_ledger_file(project), clock.time, policy.providers)
+    tally.reader(ledger.absorb)
     log = RequestLog(settings.log, loop=loop, time=clock.time, monotonic=clock.monotonic, pepper=seed, version=policy.version)
     background, dialer = Background(), Dialer(loop)
     services = Services(
         policy, store, store, dialer, CryptographyVerifier(), Secrets(seed), providers, clock, background,
-        observe=_Observers(metrics, ledger, log),
+        observe=_Observers(tally, log),
     )  # fmt: skip
     env = Env(services, _bindings(project, store))
     gateway = Gateway(env)
@@ -144,7 +145,7 @@ async def _run(project: Project, demo: bool, loop: asyncio.AbstractEventLoop, st
     words = f"ready on {server.scheme}://{bound}"
     if admin is not None:
         words += f", admin on http://{await _listen(admin, str(settings.admin), 'server.admin', project)}"
-    housekeeping = loop.create_task(_keep_house(ledger, store, loop))
+    housekeeping = loop.create_task(_keep_house(tally, ledger, store, loop))
     if demo:
         base = f"{server.scheme}://{bound}"
         sys.stdout.write(demo_parts.welcome(base, await demo_parts.make_key(env), sandboxed, origin is not None))
@@ -165,6 +166,7 @@ async def _run(project: Project, demo: bool, loop: asyncio.AbstractEventLoop, st
             await other.stop(0.0)
     dialer.close()
     log.flush()
+    tally.drain()
     ledger.write(ledger.take())
 
 
@@ -205,10 +207,11 @@ async def _stopped(loop: asyncio.AbstractEventLoop) -> None:
     await stop.wait()
 
 
-async def _keep_house(ledger: Ledger, store: Store, loop: asyncio.AbstractEventLoop) -> None:
+async def _keep_house(tally: Tally, ledger: Ledger, store: Store, loop: asyncio.AbstractEventLoop) -> None:
     """Writes the ledger, and removes what has expired, a little at a time."""
     while True:
         await asyncio.sleep(HOUSEKEEPING)
+        tally.drain()
         rows = ledger.take()
         if rows:
             try:

@@ -75,7 +75,8 @@ class Pump:
     def __init__(
         self, connection: Connection, transport: Transport, request: Request, response: Response, close: bool, version_1_0: bool
     ) -> None:
-        assert isinstance(response.body, Stream)
+        if not isinstance(response.body, Stream):
+            raise TypeError("a pump sends streams")
         self._connection = connection
         self._transport = transport
         self._request = request
@@ -146,7 +147,13 @@ class Pump:
     def _write(self, data: bytes) -> None:
         if data:
             self._sent += len(data)
-            self._transport.write(outgoing.chunk(data) if self._chunked else data)
+            if self._chunked:
+                self._transport.write(outgoing.chunk(data))
+                return
+            length = self._response.length
+            if length is not None and self._sent > length:
+                data = data[: length - self._sent]  # more than was announced would be read as the next answer
+            self._transport.write(data)
 
     def _last(self, error: Exception | None, told: bool = False) -> None:
         if self._ended:

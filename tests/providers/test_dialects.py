@@ -245,3 +245,29 @@ def test_the_nearest_effort_is_one_the_model_knows_and_thinks_if_asked_to(asked:
     assert found == asked or asked not in known
     if asked != "none":
         assert found != "none"
+
+
+contents = (
+    st.none()
+    | st.sampled_from(["", "x", '"developer"', '"content":[', "["])
+    | st.lists(st.sampled_from([*PARTS, *MIXED]), max_size=2)
+)
+conversations = st.lists(
+    st.fixed_dictionaries({"role": st.sampled_from(["system", "developer", "user", "assistant", "tool"]), "content": contents}),
+    max_size=4,
+)
+
+
+@given(
+    kind=st.sampled_from(["zai", "synthetic"]),
+    messages=conversations,
+    layout=st.sampled_from([{"separators": (",", ":")}, {}, {"indent": 2}]),
+)
+async def test_no_message_that_needs_it_is_overlooked(kind: str, messages: list[dict[str, Any]], layout: dict[str, Any]) -> None:
+    outgoing = call(model="glm-4.6", raw={"messages": json.dumps(messages, **layout).encode()})
+    for message in json.loads((await sent(provider(kind), outgoing)).body)["messages"]:
+        assert message["role"] != "developer"
+        if message["role"] in ("tool", "assistant"):
+            assert not isinstance(message["content"], list)
+        if kind == "synthetic" and message["role"] == "assistant":
+            assert message["content"] != ""

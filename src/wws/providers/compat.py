@@ -131,8 +131,8 @@ class CompatProvider:
                     rewrite(draft)
         if dialect.messages is not None and "messages" in members:
             text = bytes(members["messages"])
-            for mark in dialect.messages_marks:
-                if text.find(mark) >= 0:
+            for reason in dialect.messages_reasons:
+                if reason(text):
                     dialect.messages(Draft(members, model, call.stream, call.warnings))
                     break
         if call.stream:

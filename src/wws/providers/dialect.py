@@ -169,7 +169,7 @@ class Dialect:
     `bearer`: the Anthropic endpoint takes the key as `Authorization: Bearer`, not as `x-api-key`.
     `finish` are finish reasons that are errors when nothing else came; `finish_names` what they are called in a stream
     (None: an error there too). `rewrites` are asked in order for each member that a request has. `messages` are rewritten
-    when one of `messages_marks` occurs in their bytes. `hint` may refine a 429 by its headers and text.
+    when one of `messages_reasons` holds for their bytes. `hint` may refine a 429 by its headers and text.
     """
 
     kind: str
@@ -182,6 +182,6 @@ class Dialect:
     finish: Mapping[str, Meaning] = field(default_factory=dict)
     finish_names: Mapping[str, str | None] = field(default_factory=dict)
     rewrites: Mapping[str, Rewrite] = field(default_factory=dict)
-    messages_marks: tuple[bytes, ...] = ()
+    messages_reasons: tuple[Callable[[bytes], bool], ...] = ()
     messages: Rewrite | None = None
     hint: Hint | None = None

@@ -11,7 +11,18 @@ from collections.abc import Mapping
 from wws.core.resilience import quota
 from wws.core.wire.complaint import Complaint
 from wws.providers.dialect import INVALID, QUOTA, UNKNOWN_MODEL, Dialect, Draft, Meaning, Pattern
-from wws.providers.rewrite import LIST_CONTENT, SCALE, clamp_max_tokens, clamp_to, drop, is_glm, nearest_effort, rewrite_messages
+from wws.providers.rewrite import (
+    SCALE,
+    clamp_max_tokens,
+    clamp_to,
+    drop,
+    has_blank_content,
+    has_list_content,
+    is_glm,
+    names_developer,
+    nearest_effort,
+    rewrite_messages,
+)
 
 __all__ = ["SYNTHETIC"]
 
@@ -89,7 +100,7 @@ SYNTHETIC = Dialect(
         "max_completion_tokens": clamp_to("max_completion_tokens"),
         "max_tokens": max_tokens,
     },
-    messages_marks=(b'"developer"', b'"content":""', b'"content": ""', *LIST_CONTENT),
+    messages_reasons=(names_developer, has_list_content, has_blank_content),
     messages=messages,
     hint=quota_hint,
 )

@@ -27,7 +27,16 @@ from wws.providers.dialect import (
     Draft,
     Meaning,
 )  # fmt: skip
-from wws.providers.rewrite import LIST_CONTENT, SCALE, clamp_max_tokens, drop, nearest_effort, rename, rewrite_messages
+from wws.providers.rewrite import (
+    SCALE,
+    clamp_max_tokens,
+    drop,
+    has_list_content,
+    names_developer,
+    nearest_effort,
+    rename,
+    rewrite_messages,
+)
 
 __all__ = ["ZAI"]
 
@@ -147,7 +156,7 @@ ZAI = Dialect(
         "max_completion_tokens": rename("max_completion_tokens", "max_tokens"),
         "max_tokens": clamp_max_tokens,
     },
-    messages_marks=(b'"developer"', *LIST_CONTENT),
+    messages_reasons=(names_developer, has_list_content),
     messages=messages,
     hint=reset_hint,
 )

@@ -141,6 +141,7 @@ async def _run(project: Project, demo: bool, loop: asyncio.AbstractEventLoop, st
     metrics.gauges["wws_connections_open"] = ("Client connections open.", lambda: float(len(server.connections)))
     metrics.gauges["wws_upstream_connections_open"] = ("Upstream connections open.", lambda: float(dialer.open_connections))
     admin = Server(Admin(gateway, metrics), loop) if settings.admin is not None else None
+    stop = _stop_signals(loop)
     bound = await _listen(server, str(settings.listen), "server.listen", project)
     words = f"ready on {server.scheme}://{bound}"
     if admin is not None:
@@ -156,7 +157,7 @@ async def _run(project: Project, demo: bool, loop: asyncio.AbstractEventLoop, st
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
-    await _stopped(loop)
+    await stop.wait()
     gateway.ready = False
     await server.stop(GRACE)
     await background.drain(GRACE / 6)
@@ -200,11 +201,12 @@ async def _listen(server: Server, address: str, key: str, project: Project) -> s
         raise ConfigError([Problem(str(project.path), None, key, message)]) from None
 
 
-async def _stopped(loop: asyncio.AbstractEventLoop) -> None:
+def _stop_signals(loop: asyncio.AbstractEventLoop) -> asyncio.Event:
+    """Set by SIGINT and SIGTERM. To be asked for before anyone is told that we are ready, for a stop may follow at once."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    await stop.wait()
+    return stop
 
 
 async def _keep_house(tally: Tally, ledger: Ledger, store: Store, loop: asyncio.AbstractEventLoop) -> None:

@@ -13,12 +13,13 @@ from urllib.parse import parse_qs, unquote
 
 from wws import codec
 from wws.errors import Refusal
+from wws.streaming import as_events, encoded
 
 if TYPE_CHECKING:
     from wws.core.auth.user import User
     from wws.core.policy import Route
 
-__all__ = ["Body", "Headers", "Outcome", "Pair", "Request", "Response", "Stream", "Transform"]
+__all__ = ["Body", "Headers", "Outcome", "Pair", "Pieces", "Request", "Response", "Stream", "Transform"]
 
 Pair = tuple[bytes, bytes]
 Octets = bytes  # inside Request, `bytes` is the method
@@ -49,18 +50,20 @@ class Headers:
 
     __slots__ = ("_map", "raw")
 
-    def __init__(self, fields: Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]] = ()) -> None:
-        pairs = fields.items() if isinstance(fields, Mapping) else fields
-        self.raw: list[Pair] = [_pair(name, value) for name, value in pairs]
+    def __init__(self, fields: Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]] | None = None) -> None:
+        self.raw: list[Pair] = []
         self._map: dict[bytes, bytes] | None = None
+        if fields is not None:
+            pairs = fields.items() if isinstance(fields, Mapping) else fields
+            self.raw = [_pair(name, value) for name, value in pairs]
 
-    @classmethod
-    def trusted(cls, raw: list[Pair], first: dict[bytes, bytes] | None = None) -> Headers:
+    @staticmethod
+    def trusted(raw: list[Pair], first: dict[bytes, bytes] | None = None) -> Headers:
         """Headers of pairs known to be good; `first`, when given, is their name-to-value dictionary."""
-        self = cls.__new__(cls)
-        self.raw = raw
-        self._map = first
-        return self
+        headers = Headers()
+        headers.raw = raw
+        headers._map = first
+        return headers
 
     @property
     def first(self) -> dict[bytes, bytes]:
@@ -118,6 +121,23 @@ class Headers:
         return f"Headers({len(self.raw)} fields)"  # values may be secrets
 
 
+class Pieces:
+    """Bytes that are here already, to be iterated over like a stream's."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._left = pieces[::-1]
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._left:
+            raise StopAsyncIteration
+        return self._left.pop()
+
+
 class Body:
     """A request's body. This one is in memory; hosts derive theirs, which still arrives.
 
@@ -140,10 +160,9 @@ class Body:
             raise Refusal("body_too_large", f"The body is larger than {limit} bytes.")
         return self._data
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    def chunks(self) -> AsyncIterator[bytes]:
         """The body in pieces as they arrive; once only. Raises as `read` does when it ends early."""
-        if self._data:
-            yield self._data
+        return Pieces([self._data] if self._data else [])
 
 
 EMPTY = Body()
@@ -261,9 +280,8 @@ class Stream:
         self._close = close
         self.transform: Transform | None = None
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._source:
-            yield chunk
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._source.__aiter__()
 
     async def aclose(self) -> None:
         """Stops the source; nothing more is read from it."""
@@ -326,24 +344,13 @@ class Response:
     @classmethod
     def stream(cls, chunks: AsyncIterable[bytes | str], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
         """A body sent piece by piece as `chunks` yields."""
-        return cls._typed(Stream(_encoded(chunks)), "application/octet-stream", status, headers)
+        return cls._typed(Stream(encoded(chunks)), "application/octet-stream", status, headers)
 
     @classmethod
     def sse(cls, events: AsyncIterable[object], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
         """Server-sent events: each text, or value sent as JSON, becomes one `data:` event."""
         fields = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no", **(headers or {})}
-        return cls._typed(Stream(_events(events)), "text/event-stream", status, fields)
+        return cls._typed(Stream(as_events(events)), "text/event-stream", status, fields)
 
     def __repr__(self) -> str:
         return f"<Response {self.status}>"
-
-
-async def _encoded(chunks: AsyncIterable[bytes | str]) -> AsyncIterator[bytes]:
-    async for chunk in chunks:
-        yield chunk.encode() if isinstance(chunk, str) else chunk
-
-
-async def _events(events: AsyncIterable[object]) -> AsyncIterator[bytes]:
-    async for event in events:
-        text = event if isinstance(event, str) else codec.encode(event).decode()
-        yield "".join([f"data: {line}\n" for line in text.splitlines() or [""]]).encode() + b"\n"

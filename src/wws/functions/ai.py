@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from functools import partial
 from typing import NamedTuple
 
@@ -19,7 +18,7 @@ from wws.core.wire import chat, hygiene, usage
 from wws.core.wire.tap import Shape, UsageTap, error_event
 from wws.errors import ConnectFailed, Refusal, UpstreamCut, UpstreamError, UpstreamMalformed, UpstreamTimeout
 from wws.functions.model_router import route_chat, router_of
-from wws.http import Headers, Outcome, Pair, Request, Response, Stream
+from wws.http import Headers, Outcome, Pair, Pieces, Request, Response, Stream
 
 __all__ = ["relay_ai"]
 
@@ -220,7 +219,7 @@ async def _attempt(
     if verdict is not None:
         return _provider_failure(verdict)
     if call.stream and _is_events(response):
-        return _streamed(response, Stream(_once(body)), outgoing, provider, ctx)
+        return _streamed(response, Stream(Pieces([body])), outgoing, provider, ctx)
     trail = ctx.trail
     trail.usage = usage.from_answer(body)
     trail.model = usage.served_model(body) or ref.model
@@ -232,10 +231,6 @@ async def _attempt(
 
 def _is_events(response: Response) -> bool:
     return response.headers.first.get(b"content-type", b"").startswith(b"text/event-stream")
-
-
-async def _once(data: bytes) -> AsyncIterator[bytes]:
-    yield data
 
 
 async def collect(stream: Stream, limit: int = MAX_ANSWER) -> bytes:

@@ -103,6 +103,7 @@ async def test_a_stale_answer_of_the_store_is_served_and_refreshed() -> None:
     assert (result.source, result.data.body, result.age) == ("stale", b"body", 100)
     await other.background.drain()
     assert (await other.get()).data.body == b"new"
+    await other.background.drain()
     third = restarted(other, store)
     assert (await third.get()).data.body == b"new"  # the refreshed one was written too
 

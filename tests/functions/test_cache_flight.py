@@ -161,6 +161,31 @@ async def test_hit_for_miss_is_remembered_for_a_while() -> None:
     await asyncio.gather(*tasks)
 
 
+async def test_what_was_not_stored_for_one_user_does_not_keep_others_from_sharing() -> None:
+    site = Site(OBEY)
+    site.origin.reply = lambda: answer(cache_control="max-age=60")
+    assert (await site.get(user="alice")).status == "fwd=uri-miss; detail=authorization"
+    site.origin.gate.clear()
+    tasks = storm(site, 10)
+    await settle()
+    assert site.origin.calls == 2
+    site.origin.gate.set()
+    await asyncio.gather(*tasks)
+
+
+async def test_a_304_that_the_origin_sent_for_the_clients_own_copy_says_nothing_about_storing() -> None:
+    site = Site()
+    site.origin.reply = lambda: answer(b"", 304)  # by a handler that passes the client's condition on all the same
+    assert (await site.get(if_none_match='"a"')).data.status == 304
+    site.origin.reply = answer
+    site.origin.gate.clear()
+    tasks = storm(site, 10)
+    await settle()
+    assert site.origin.calls == 2
+    site.origin.gate.set()
+    await asyncio.gather(*tasks)
+
+
 async def test_a_server_error_lets_one_waiter_after_the_other_try() -> None:
     site = Site()
     at_once = most = 0

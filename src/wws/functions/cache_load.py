@@ -87,11 +87,7 @@ class Cache:
     def _put(self, ask: Ask, held: Held) -> None:
         if self._invalidated.get(ask.key[:5]) >= ask.began:
             return  # the resource changed while this answer was on its way
-        before = self.find(ask)
         self.shelf.put(ask.key, held)
-        if before is not None and before.far and ask.scope.partition == PUBLIC:
-            held.far = True
-            self.background(self.far.put(ask.key, held))
 
     def find(self, ask: Ask) -> Held | None:
         slot = self.shelf.slots.get(ask.key)

@@ -38,8 +38,7 @@ _DROPPED = HOP_BY_HOP | _OF_ONE_EXCHANGE
 def kept(headers: list[Pair]) -> tuple[Pair, ...]:
     """The fields that are stored: without those of one connection, those that `Connection` names (RFC 9111 section 3.1),
     and those that concern one exchange or caller only. `Content-Length` is left to whoever sends the body."""
-    connection = b", ".join([value for name, value in headers if name == b"connection"])
-    drop = _DROPPED | nominated(connection) if connection else _DROPPED
+    drop = _DROPPED | nominated(headers) if any(name == b"connection" for name, _ in headers) else _DROPPED
     return tuple([(name, value) for name, value in headers if name not in drop and not name.startswith(_PREFIXES)])
 
 

@@ -293,3 +293,24 @@ async def test_an_uncacheable_resource_does_not_ask_the_store_each_time() -> Non
         await site.get()
         await settle()
     assert store.calls == ["get"]
+
+
+async def test_requests_with_credentials_do_not_ask_the_store() -> None:
+    site, store = await warmed(OBEY, cache_control="max-age=60, public")
+    other = restarted(site, store)
+    store.calls.clear()
+    assert (await other.get(authorization="Bearer x")).source == "origin"
+    assert (await other.get("/b", cookie="a=b")).source == "origin"
+    assert store.calls == []
+
+
+async def test_a_resource_that_varies_by_something_else_gets_a_new_marker() -> None:
+    site, store = await warmed(vary="accept-language")
+    await site.later(301)
+    site.origin.reply = lambda: answer(b"quiet", vary="dnt")
+    await site.get(dnt="1")
+    await site.get(dnt="1")
+    await site.background.drain()
+    other = restarted(site, store)
+    assert (await other.get(dnt="1")).data.body == b"quiet"
+    assert (await other.get()).source == "origin"

@@ -90,9 +90,9 @@ class Cache:
         self.shelf.put(ask.key, held)
 
     def find(self, ask: Ask) -> Held | None:
+        """What this process holds for a request that may share answers."""
         slot = self.shelf.slots.get(ask.key)
-        held = None if slot is None else slot.match(ask.request.headers.raw, ask.request.headers.first)
-        return None if held is None or (ask.scope.guarded and not held.shareable) else held
+        return None if slot is None else slot.match(ask.request.headers.raw, ask.request.headers.first)
 
     def flight_key(self, ask: Ask) -> object:
         """The key, with the request's selecting fields where the resource is known to vary."""
@@ -128,7 +128,7 @@ class Cache:
         now = clock.monotonic()
         said = directives.in_force(list(entry.headers))
         held = Held(entry, said, freshness.terms(entry, said, ask.plan.policy), now - since - entry.age)
-        if freshness.reuse(held.terms, now - held.born) == "miss" or (ask.scope.guarded and not held.shareable):
+        if freshness.reuse(held.terms, now - held.born) == "miss":
             return None
         if now - since <= self._invalidated.get(ask.key[:5]):
             return None

@@ -1,6 +1,6 @@
 """What a stored answer is found by (RFC 9111 sections 2 and 4.1), and whose it is.
 
-A key is `v1|site|scheme|authority|method|path|query|vary values|partition`, every part with its length in front so that no
+A key is `v1|site|scheme|authority|method|path|query|partition|vary values`, every part with its length in front so that no
 two lists of parts give one key, hashed because stores bound their keys (Cloudflare KV: 512 bytes, Deno KV: 2 KiB).
 """
 
@@ -41,19 +41,17 @@ def recipe(
     change an answer. `path` and `query` are raw: nothing is sorted, decoded or dropped. `vary` holds the selecting
     fields with their values, None for one that the request lacks.
     """
-    parts = ["v1", _sized(site), _sized(scheme), _sized(authority.lower()), _sized(method), _sized(path), _sized(query)]
-    parts.append(str(len(vary)))
+    host = authority.lower()
+    text = (
+        f"v1|{len(site)}:{site}|{len(scheme)}:{scheme}|{len(host)}:{host}|{len(method)}:{method}|{len(path)}:{path}"
+        f"|{len(query)}:{query}|{len(vary)}|{len(partition)}:{partition}"
+    )
     for name, value in vary:
-        parts.append(_sized(name.decode("latin-1")))
-        parts.append("-" if value is None else _sized(value.decode("latin-1")))
-    parts.append(_sized(partition))
-    return "|".join(parts)
+        text += f"|{len(name)}:{name.decode('latin-1')}"
+        text += "|-" if value is None else f"|{len(value)}:{value.decode('latin-1')}"
+    return text
 
 
 def digest(text: str) -> str:
     """SHA-256 of a recipe, 64 hexadecimal digits."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _sized(part: str) -> str:
-    return f"{len(part)}:{part}"

@@ -16,9 +16,10 @@ _MEMORY = 256
 # RFC 9457 section 4.2.1: about:blank where the status says all; the registered type for limits (IANA, http-problem-types).
 _TYPES = {"rate_limit_exceeded": "https://iana.org/assignments/http-problem-types#quota-exceeded"}
 _TITLES = {
-    400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout",
-    413: "Content Too Large", 429: "Too Many Requests", 499: "Client Closed Request", 500: "Internal Server Error",
-    502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout",
+    400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
+    408: "Request Timeout", 413: "Content Too Large", 415: "Unsupported Media Type", 422: "Unprocessable Content",
+    429: "Too Many Requests", 499: "Client Closed Request", 500: "Internal Server Error", 502: "Bad Gateway",
+    503: "Service Unavailable", 504: "Gateway Timeout",
 }  # fmt: skip
 
 _bodies: dict[tuple[str, str, str | None, bool], bytes] = {}

@@ -13,7 +13,8 @@ def networks(texts: Sequence[str]) -> tuple[Network, ...]:
     return tuple(ip_network(text, strict=False) for text in texts)
 
 
-def _trusted(address: str, proxies: tuple[Network, ...]) -> bool:
+def trusted(address: str, proxies: tuple[Network, ...]) -> bool:
+    """Whether `address` is one of the configured proxies."""
     try:
         parsed = ip_address(address)
     except ValueError:
@@ -29,16 +30,18 @@ def client_address(peer: str, forwarded_for: Sequence[str], proxies: tuple[Netwo
     `forwarded_for` are the values of every X-Forwarded-For field in order: text anyone may write. It is walked from the
     right, past configured proxies only, and not at all when the peer is no configured proxy.
     """
-    if not proxies or not _trusted(peer, proxies):
+    if not proxies or not trusted(peer, proxies):
         return peer
     hops = [hop.strip() for value in forwarded_for for hop in value.split(",")]
     address = peer
     for hop in reversed(hops):
         try:
+            if "%" in hop:  # a zone (RFC 4007) is a word of another machine, of any letters
+                return address
             ip_address(hop)
         except ValueError:
             return address  # beyond this entry nothing can be vouched for
         address = hop
-        if not _trusted(hop, proxies):
+        if not trusted(hop, proxies):
             break
     return address

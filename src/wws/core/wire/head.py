@@ -7,6 +7,7 @@ one message differently, is refused here.
 from __future__ import annotations
 
 import re
+from ipaddress import AddressValueError, IPv6Address
 from typing import NamedTuple
 
 Pair = tuple[bytes, bytes]
@@ -14,6 +15,7 @@ Pair = tuple[bytes, bytes]
 MAX_HEADER_BYTES = 32 * 1024  # the whole block: h11 takes 16 KiB, Tomcat 8, node 16 (80 before)
 MAX_HEADERS = 100  # Apache's LimitRequestFields, and Django's DATA_UPLOAD_MAX_NUMBER_FIELDS is 1000 for forms
 MAX_TARGET = 8 * 1024  # RFC 9112 section 3: "at least 8000 octets" are recommended
+_MAX_PORT = 65_535
 _HOSTS_REMEMBERED = 512
 
 # RFC 3986 section 3.2.2: reg-name without percent-escapes and sub-delims, which no name on the web has; or an IP-literal.
@@ -48,12 +50,27 @@ def _authority(value: bytes) -> str | None:
     known = _good_hosts.get(value)
     if known is not None:
         return known
-    if not _HOST.fullmatch(value):
+    if not _HOST.fullmatch(value) or not _plausible(value):
         return None
     if len(_good_hosts) >= _HOSTS_REMEMBERED:
         _good_hosts.clear()
     text = _good_hosts[value] = value.decode("ascii").lower()
     return text
+
+
+def _plausible(value: bytes) -> bool:
+    """What the pattern cannot say: a port is at most 65535, and an address in brackets is one."""
+    name, _, port = value.rpartition(b":") if not value.endswith(b"]") else (value, b"", b"")
+    if name and port and int(port) > _MAX_PORT:
+        return False
+    literal = (name or value).decode("ascii")
+    if not literal.startswith("["):
+        return True
+    try:
+        IPv6Address(literal[1:-1])
+    except AddressValueError:
+        return False
+    return True
 
 
 def check(version: str, method: bytes, target: bytes, headers: list[Pair], first: dict[bytes, bytes]) -> Head | Refused:
@@ -119,7 +136,7 @@ def _target(version: str, method: bytes, target: bytes, host: bytes | None, leng
     authority = _authority(host)
     if authority is None:
         return Refused(400, "The Host header field is not a host and port.")
-    if not target.startswith(b"/"):
+    if method == b"CONNECT" or not target.startswith(b"/"):
         if method == b"CONNECT" or target == b"*":
             return Refused(400, "This form of request target is not served.")
         absolute = _ABSOLUTE.fullmatch(target)

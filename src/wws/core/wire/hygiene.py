@@ -31,11 +31,9 @@ _DROPPED = HOP_BY_HOP | CLAIMS
 _DROPPED_BACK = HOP_BY_HOP | {b"x-request-id", b"date"}
 
 
-def nominated(connection: bytes | None) -> frozenset[bytes]:
-    """The fields that `Connection` declares hop-by-hop beside the usual ones, as far as it may."""
-    if connection is None:
-        return frozenset()
-    low = connection.lower()
+def nominated(headers: list[Pair]) -> frozenset[bytes]:
+    """The fields that every `Connection` there is declares hop-by-hop beside the usual ones, as far as it may."""
+    low = b",".join([value for name, value in headers if name == b"connection"]).lower()
     if low == b"keep-alive" or low == b"close":
         return frozenset()
     names = {name.strip() for name in low.split(b",")} - _NOT_NOMINABLE - HOP_BY_HOP
@@ -43,19 +41,17 @@ def nominated(connection: bytes | None) -> frozenset[bytes]:
 
 
 def to_origin(headers: list[Pair], connection: bytes | None) -> list[Pair]:
-    """The client's fields that the origin may see; ours are added by the caller."""
+    """The client's fields that the origin may see; ours are added by the caller. `connection` None: there is no such field."""
     drop = _DROPPED
-    named = nominated(connection)
-    if named:
+    if connection is not None and (named := nominated(headers)):
         drop = drop | named
     return [pair for pair in headers if pair[0] not in drop]
 
 
 def from_upstream(headers: list[Pair], connection: bytes | None) -> list[Pair]:
-    """The answer's fields that the client may see."""
+    """The answer's fields that the client may see. `connection` None: there is no such field."""
     drop = _DROPPED_BACK
-    named = nominated(connection)
-    if named:
+    if connection is not None and (named := nominated(headers)):
         drop = drop | named
     return [pair for pair in headers if pair[0] not in drop]
 

@@ -16,7 +16,7 @@ from wws.core.wire import head as rules
 from wws.errors import Refusal
 from wws.hosts.server import outgoing
 from wws.hosts.server.incoming import IncomingBody
-from wws.hosts.server.limits import HIGH_WATER
+from wws.hosts.server.limits import HIGH_WATER, ServerLimits
 from wws.hosts.server.pump import Pump
 from wws.hosts.server.tasks import start
 from wws.http import Body, Headers, Pair, Request, Response
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _NO_BODY = Body()
 _VERSION_ERROR = "Invalid HTTP version"
 _TOO_LARGE = rules.Refused(431, "The header block is too large.")
+_TRAILERS = "The body's framing or trailer section is too large."
 _DATA_AFTER_CLOSE = "Data after `Connection: close`"
 
 
@@ -52,30 +53,44 @@ class Transport(Protocol):
     def is_closing(self) -> bool: ...
     def get_extra_info(self, name: str, default: Any = None) -> Any: ...
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
+    def get_write_buffer_size(self) -> int: ...
+
+
+class _Deaf:
+    """In place of the parser once nothing more is to be understood."""
+
+    @staticmethod
+    def feed_data(data: bytes) -> None:
+        """Throws the bytes away."""
+
+
+_DEAF = _Deaf()
 
 
 class Connection(asyncio.Protocol):
     """The protocol object of one accepted socket."""
 
     __slots__ = (
-        "_body", "_closing", "_discarded", "_fields", "_head_bytes", "_head_since", "_held", "_keep_alive", "_loop", "_parser",
-        "_paused", "_peer", "_pump", "_request", "_seen", "_server", "_stalled", "_target", "_task", "_transport", "_turns",
-        "_version_1_0", "_body_since",
+        "_backlog", "_body", "_body_mark", "_body_since", "_closing", "_discarded", "_fields", "_head_bytes", "_head_since",
+        "_held", "_keep_alive", "_loop", "_parser", "_paused", "_pump", "_read", "_request", "_seen", "_server", "_stalled",
+        "_target", "_task", "_transport", "_turns", "_version_1_0", "peer",
     )  # fmt: skip
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._loop = server.loop
         self._transport: Transport | None = None
-        self._parser = httptools.HttpRequestParser(self)
-        self._peer = ""
+        self._parser: Any = httptools.HttpRequestParser(self)
+        self.peer = ""
         # the message being parsed
         self._target = b""
         self._fields: list[Pair] = []
-        self._head_bytes = 0
+        self._read = 0  # bytes of the last read
+        self._head_bytes = 0  # of this head, or since the last content of a body: what framing and trailers take
         self._head_since: float | None = server.loop.time()
         self._body: IncomingBody | None = None
-        self._body_since = 0.0
+        self._body_since = 0.0  # start of the window in which the body's rate is judged
+        self._body_mark = 0  # bytes of the body there were then
         # the request being answered, and those that wait
         self._turns: deque[_Turn] = deque()
         self._request: Request | None = None
@@ -86,7 +101,8 @@ class Connection(asyncio.Protocol):
         # the connection
         self._held = False  # reading is paused because requests wait for their turn
         self._paused = False
-        self._stalled: float | None = None
+        self._stalled: float | None = None  # since when the client takes nothing
+        self._backlog = 0  # bytes not taken when we last looked
         self._closing: float | None = None
         self._discarded = 0
         self._seen = server.loop.time()
@@ -95,12 +111,12 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
-        if not self._server.opened(self):
-            transport.abort()
-            return
         peer = transport.get_extra_info("peername")
-        self._peer = peer[0] if isinstance(peer, tuple) else ""
+        self.peer = peer[0] if isinstance(peer, tuple) else ""
         transport.set_write_buffer_limits(high=HIGH_WATER)
+        if not self._server.opened(self):
+            self._refuse(503, "Too many connections.")
+            transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._server.closed(self)
@@ -114,11 +130,20 @@ class Connection(asyncio.Protocol):
             self._pump.abort()
 
     def eof_received(self) -> bool:
-        return False  # the client is gone, or will not hear us for long: connection_lost follows and cancels what runs
+        """The client has closed its sending side, and is taken for gone: what runs for it is cancelled.
+
+        A client that closes for good looks the same as one that only says it has no more to send, and the first is what
+        happens: an answer nobody reads must not be paid for. nginx and Go's net/http do alike. What is answered already
+        is still sent.
+        """
+        if self._request is not None and self._transport is not None:
+            self._transport.abort()
+        return False
 
     def pause_writing(self) -> None:
         self._paused = True
         self._stalled = self._loop.time()
+        self._backlog = 0 if self._transport is None else self._transport.get_write_buffer_size()
         if self._pump is not None:
             self._pump.pause()
 
@@ -127,6 +152,8 @@ class Connection(asyncio.Protocol):
         self._stalled = None
         if self._pump is not None:
             self._pump.resume()
+        elif self._turns:
+            self._loop.call_soon(self._take_turn)
 
     def data_received(self, data: bytes) -> None:
         if self._closing is not None:
@@ -135,24 +162,26 @@ class Connection(asyncio.Protocol):
         self._seen = now = self._loop.time()
         if self._head_since is None and self._body is None:
             self._head_since = now
-        self._head_bytes += len(data)
+        self._read = size = len(data)
+        self._head_bytes += size
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._keep_alive_off()  # RFC 9110 section 7.8: a server MAY ignore Upgrade; what follows is not ours to read
+            self._parser = _DEAF
         except httptools.HttpParserError as error:
             self._malformed(error)
         else:
             if self._head_since is not None and self._head_bytes > rules.MAX_HEADER_BYTES + rules.MAX_TARGET:
                 self._queue_refusal(_TOO_LARGE)
-            elif self._body is not None and len(self._fields) > rules.MAX_HEADERS:
-                self._body.fail(Refusal("invalid_request", "Too many trailer fields."))
-        if self._request is None:
-            if self._turns:
+            elif self._body is not None and (self._head_bytes > rules.MAX_HEADER_BYTES or len(self._fields) > rules.MAX_HEADERS):
+                self._body_malformed(_TRAILERS)
+        if self._turns:
+            if self._request is None and not self._paused:
                 self._next()
-        elif self._turns and not self._held and self._transport is not None:
-            self._held = True
-            self._transport.pause_reading()
+            elif not self._held and self._transport is not None:
+                self._held = True
+                self._transport.pause_reading()
 
     # httptools callbacks
 
@@ -170,11 +199,11 @@ class Connection(asyncio.Protocol):
         self._head_since = None
         version = parser.get_http_version()
         method = parser.get_method()
-        if self._head_bytes > rules.MAX_HEADER_BYTES:
-            size = sum([len(name) + len(value) + 4 for name, value in fields])
-            if size > rules.MAX_HEADER_BYTES:
+        if self._head_bytes > rules.MAX_HEADER_BYTES or self._read > rules.MAX_HEADER_BYTES:
+            if _size(fields) > rules.MAX_HEADER_BYTES:
                 self._queue_refusal(_TOO_LARGE)
                 raise _Stop
+        self._head_bytes = 0
         checked = rules.check(version, method, target, fields, first)
         if isinstance(checked, rules.Refused):
             self._queue_refusal(checked)
@@ -187,7 +216,8 @@ class Connection(asyncio.Protocol):
         if length != 0:
             expects = version == "1.1" and first.get(b"expect", b"").lower() == b"100-continue"
             self._body = body = IncomingBody(self._loop, length, self._flow, self._continue if expects else None)
-            self._body_since = self._loop.time()
+            self._body_since = self._seen
+            self._body_mark = 0
         request = Request(
             method.decode("ascii"),
             origin_form,
@@ -195,17 +225,23 @@ class Connection(asyncio.Protocol):
             body,
             authority=authority,
             scheme=self._server.scheme,
-            client=self._peer if not self._server.proxies else self._client(fields),
+            client=self.peer if not self._server.proxies else self._client(fields),
         )
-        self._turns.append(_Turn(request, parser.should_keep_alive(), version == "1.0"))
+        # RFC 9112 section 9.3: an HTTP/1.0 client is kept only by agreement; it is spared the doubt.
+        self._turns.append(_Turn(request, version == "1.1" and parser.should_keep_alive(), version == "1.0"))
 
     def on_body(self, data: bytes) -> None:
+        self._head_bytes = 0
         if self._body is not None:
             self._body.feed(data)
 
     def on_message_complete(self) -> None:
         self._head_bytes = 0
-        self._fields.clear()
+        if self._fields:
+            if len(self._fields) > rules.MAX_HEADERS or _size(self._fields) > rules.MAX_HEADER_BYTES:
+                self._body_malformed(_TRAILERS)
+                raise _Stop
+            self._fields.clear()
         if self._body is not None:
             self._body.finish()
             self._body = None
@@ -214,11 +250,13 @@ class Connection(asyncio.Protocol):
 
     def _client(self, fields: list[Pair]) -> str:
         values = [value.decode("latin-1") for name, value in fields if name == b"x-forwarded-for"]
-        return self._server.client_address(self._peer, values)
+        return self._server.client_address(self.peer, values)
 
     def _next(self) -> None:
         """Starts the first of the waiting requests."""
         turn = self._turns.popleft()
+        if self._held and not self._turns:
+            self._read_on()
         if turn.refused is not None or turn.request is None:
             status, reason = turn.refused or rules.Refused(400, "Bad request.")
             self._refuse(status, reason)
@@ -267,9 +305,10 @@ class Connection(asyncio.Protocol):
         if body is not _NO_BODY and isinstance(body, IncomingBody) and not body.complete:
             # The next request would have to be found behind bytes nobody wants: close instead, and say so.
             self._keep_alive = False
-            if body.failed is not None and response.status < 400:
+            failed = body.failed
+            if failed is not None and response.status < 400:
                 self._abandon(response)
-                self._refuse(400, "The body's framing is malformed.")
+                self._refuse(failed.row.status, failed.message)
                 return
         close = not self._keep_alive or self._server.draining
         content = response.body
@@ -277,17 +316,21 @@ class Connection(asyncio.Protocol):
             self._send_whole(transport, request, response, content, close)
         else:
             self._pump = Pump(self, transport, request, response, close, self._version_1_0)
-            if self._paused:
-                self._pump.pause()
             self._pump.start()
+            if self._paused and self._pump is not None:
+                self._pump.pause()
 
     def _send_whole(self, transport: Transport, request: Request, response: Response, content: bytes, close: bool) -> None:
         status = response.status
         size = len(content)
-        if request.method == "HEAD":
-            size = response.length if response.length is not None else size
-            content = b""
         framing = b"content-length: %d\r\n" % size
+        if request.method == "HEAD":
+            # RFC 9110 section 8.6: the length a GET would have had, or none at all where that is not known.
+            if response.length is not None:
+                framing = b"content-length: %d\r\n" % response.length
+            elif not content:
+                framing = b""
+            content = b""
         if status in outgoing.BODILESS:
             framing, content = b"", b""
         transport.write(outgoing.head(response, self._server.date, framing, close) + content)
@@ -305,20 +348,25 @@ class Connection(asyncio.Protocol):
         if transport is None:
             return
         if close:
-            self._turns.clear()
             if self._body is not None:
                 self._linger()
             else:
-                transport.close()
+                self._close()
         elif self._turns:
             self._loop.call_soon(self._take_turn)
         elif self._held:
-            self._held = False
-            transport.resume_reading()
+            self._read_on()
 
     def _take_turn(self) -> None:
-        if self._request is None and self._turns and self._transport is not None and self._closing is None:
+        waiting = self._turns and self._request is None and not self._paused
+        if waiting and self._transport is not None and self._closing is None:
             self._next()
+
+    def _read_on(self) -> None:
+        """No request waits any more: reads again, unless a body of its own accord must wait for its reader."""
+        self._held = False
+        if self._body is None or not self._body.paused:
+            self._flow(True)
 
     # refusals
 
@@ -326,14 +374,23 @@ class Connection(asyncio.Protocol):
         """Refuses the message being parsed, after those before it; nothing behind it is read."""
         self._turns.append(_Turn(None, False, refused=refused))
         self._head_since = None
+        self._parser = _DEAF
+
+    def _body_malformed(self, reason: str) -> None:
+        """The reader of the body learns that it will never be whole, and no later bytes are looked at."""
+        if self._body is not None:
+            self._body.fail(Refusal("invalid_request", reason))
+        self._keep_alive_off()
+        self._parser = _DEAF
 
     def _malformed(self, error: httptools.HttpParserError) -> None:
-        if isinstance(error.__context__, _Stop) or str(error) == _DATA_AFTER_CLOSE:
+        if isinstance(error.__context__, _Stop):
+            return
+        if str(error) == _DATA_AFTER_CLOSE:
+            self._parser = _DEAF
             return
         if self._body is not None:
-            # A chunk that is none: the reader of the body learns of it, and no later bytes are looked at.
-            self._body.fail(Refusal("invalid_request", "The body's framing is malformed."))
-            self._keep_alive_off()
+            self._body_malformed("The body's framing is malformed.")  # a chunk that is none
             return
         status = 505 if str(error) == _VERSION_ERROR else 400
         self._queue_refusal(rules.Refused(status, f"Malformed request: {error}."))
@@ -359,9 +416,20 @@ class Connection(asyncio.Protocol):
             return
         self._turns.clear()
         self._closing = self._loop.time()
+        self._backlog = transport.get_write_buffer_size()
         if transport.can_write_eof():
             transport.write_eof()
         transport.resume_reading()
+
+    def _close(self) -> None:
+        """Closes when what was written has been sent."""
+        transport = self._transport
+        if transport is None:
+            return
+        self._turns.clear()
+        self._closing = self._loop.time()
+        self._backlog = transport.get_write_buffer_size()
+        transport.close()
 
     def _discard(self, size: int) -> None:
         self._discarded += size
@@ -374,12 +442,14 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             if read:
                 self._body_since = self._loop.time()
+                self._body_mark = 0 if self._body is None else self._body.received
                 self._transport.resume_reading()
             else:
                 self._transport.pause_reading()
 
     def _continue(self) -> None:
-        if self._transport is not None:
+        # Not in the midst of an answer whose head is sent already.
+        if self._transport is not None and self._pump is None and self._closing is None:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def check(self, now: float) -> None:
@@ -388,24 +458,41 @@ class Connection(asyncio.Protocol):
         if transport is None:
             return
         if self._closing is not None:
-            if now - self._closing > limits.linger:
-                transport.abort()
+            self._check_closing(now, limits, transport)
         elif self._stalled is not None:
-            if now - self._stalled > limits.write_stall:
+            left = transport.get_write_buffer_size()
+            if left < self._backlog:
+                self._stalled = now
+            elif now - self._stalled > limits.write_stall:
                 transport.abort()
+            self._backlog = left
         elif self._body is not None and self._body.wanted:
-            spent = now - self._body_since
-            if spent > limits.body_grace and self._body.received < spent * limits.body_rate:
-                self._body.fail(Refusal("request_timeout", "The body arrives too slowly."))
+            self._check_rate(now, limits, self._body)
         elif self._request is None:
             if self._head_since is not None:
                 if now - self._head_since > limits.header_timeout:
-                    if self._head_bytes:
+                    if self._head_bytes > len(b"\r\n"):  # an empty line behind a body begins no request
                         self._refuse(408, "The request did not arrive in time.")
                     else:
-                        transport.close()
+                        self._close()
             elif now - self._seen > limits.keep_alive:
-                transport.close()
+                self._close()
+
+    def _check_rate(self, now: float, limits: ServerLimits, body: IncomingBody) -> None:
+        """Judges one window after the other: a fast start does not pay for a slow end."""
+        spent = now - self._body_since
+        if spent <= limits.body_grace:
+            return
+        if body.received - self._body_mark < spent * limits.body_rate:
+            body.fail(Refusal("request_timeout", "The body arrives too slowly."))
+        self._body_since, self._body_mark = now, body.received
+
+    def _check_closing(self, now: float, limits: ServerLimits, transport: Transport) -> None:
+        left = transport.get_write_buffer_size()
+        if left < self._backlog:
+            self._closing, self._backlog = now, left
+        elif self._closing is not None and now - self._closing > (limits.write_stall if left else limits.linger):
+            transport.abort()
 
     @property
     def date(self) -> bytes:
@@ -418,13 +505,17 @@ class Connection(asyncio.Protocol):
 
     def drain(self) -> None:
         """The server stops: an idle connection closes now, a busy one after its answer."""
-        if self._request is None and self._transport is not None and self._closing is None:
-            self._transport.close()
+        if self._request is None and not self._turns and self._closing is None:
+            self._close()
 
     def abort(self) -> None:
         """Ends the connection at once."""
         if self._transport is not None:
             self._transport.abort()
+
+
+def _size(fields: list[Pair]) -> int:
+    return sum([len(name) + len(value) + 4 for name, value in fields])
 
 
 class _Stop(Exception):

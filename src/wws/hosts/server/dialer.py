@@ -9,8 +9,10 @@ import ssl
 from wws.bindings import Endpoint
 from wws.core.policy import Timeouts
 from wws.errors import UpstreamCut, UpstreamTimeout
+from wws.hosts.server.exchange import UpstreamConnection
 from wws.hosts.server.limits import UpstreamLimits
 from wws.hosts.server.pool import Pool
+from wws.hosts.server.pump import Piped
 from wws.http import Body, Pair, Response
 
 # RFC 9110 section 9.2.2: these may be sent again when a kept connection turns out to be closed.
@@ -61,20 +63,22 @@ class Dialer:
         head = b"".join(parts)
         end = math.inf if deadline is None else deadline
         connection = pool.take() or await pool.connect(self._connect_timeout(timeouts, end))
+        answer = connection.exchange(head, payload, method, timeouts, end)
         try:
-            return await connection.exchange(head, payload, method, timeouts, end)
+            return await answer
         except asyncio.CancelledError:
-            connection.cancel()
+            _abandon(connection, answer)
             raise
         except UpstreamCut as cut:
             # A kept connection that closed before a byte of the answer was stale: the request may go once more, if it may.
             if cut.answered or not connection.reused or method not in _IDEMPOTENT or not isinstance(payload, bytes):
                 raise
         connection = await pool.connect(self._connect_timeout(timeouts, end))
+        answer = connection.exchange(head, payload, method, timeouts, end)
         try:
-            return await connection.exchange(head, payload, method, timeouts, end)
+            return await answer
         except asyncio.CancelledError:
-            connection.cancel()
+            _abandon(connection, answer)
             raise
 
     def _connect_timeout(self, timeouts: Timeouts, deadline: float) -> float:
@@ -97,3 +101,11 @@ class Dialer:
     def open_connections(self) -> int:
         """How many connections there are, idle ones included."""
         return sum(len(pool.connections) for pool in self._pools.values())
+
+
+def _abandon(connection: UpstreamConnection, answer: asyncio.Future[Response]) -> None:
+    """The caller was cancelled. When the answer had come all the same, the connection may serve another request already."""
+    if answer.cancelled() or not answer.done():
+        connection.cancel()
+    elif answer.exception() is None and isinstance(body := answer.result().body, Piped):
+        body.cancel()

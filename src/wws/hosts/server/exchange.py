@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wws.hosts.server.pool import Pool
 
 _SWITCHING = 101
+_MAX_TRAILERS = 100
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -30,7 +31,7 @@ class UpstreamConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_answer", "_answered", "_complete", "_fields", "_head_bytes", "_head_done", "_loop", "_paused", "_pieces",
+        "_answer", "_answered", "_clogged", "_complete", "_fields", "_head_bytes", "_head_done", "_loop", "_paused", "_pieces",
         "_pool", "_stream", "_timeouts", "_total", "_transport", "_upload", "_writable", "broken", "due",
         "head_request", "idle_since", "keep_alive", "parser", "phase", "reused", "until_eof",
     )  # fmt: skip
@@ -59,6 +60,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._pieces: list[bytes] = []
         self._stream: UpstreamStream | None = None
         self._paused = False
+        self._clogged = False  # the other side does not take what is written
         self._upload: asyncio.Task[None] | None = None
         self._writable: asyncio.Event | None = None
 
@@ -99,21 +101,33 @@ class UpstreamConnection(asyncio.Protocol):
             return
         chunked = body.length is None
         framing = b"transfer-encoding: chunked\r\n\r\n" if chunked else b"content-length: %d\r\n\r\n" % (body.length or 0)
-        transport.write(head + framing)
         self._writable = asyncio.Event()
         self._writable.set()
+        transport.write(head + framing)
         try:
+            # While the client uploads, the upstream owes nothing: the first byte is due after the last one sent.
+            self.due = self._total
             async for data in body.chunks():
-                # While the client uploads, the upstream owes nothing: the first byte is due after the last one sent.
-                self.due = self._total
                 transport.write(chunk(data) if chunked else data)
-                await self._writable.wait()
+                if self._clogged:
+                    self._expect_idle()
+                    await self._writable.wait()
+                    self.due = self._total
             if chunked:
                 transport.write(LAST_CHUNK)
-            if self._timeouts is not None and not self._head_done:
+            if not self._head_done and self._timeouts is not None:
+                self.phase = "first_byte"
                 self.due = min(self._loop.time() + self._timeouts.first_byte, self._total)
+            elif not self._paused:
+                self._expect_idle()
         except Exception as error:
             self.fail(error)
+
+    def _expect_idle(self) -> None:
+        """Something is due within the idle time."""
+        if self._timeouts is not None and not self._complete:
+            self.phase = "idle"
+            self.due = min(self._loop.time() + self._timeouts.idle, self._total)
 
     def cancel(self) -> None:
         """Nobody wants the answer: the upstream sees its connection close."""
@@ -177,10 +191,12 @@ class UpstreamConnection(asyncio.Protocol):
         return False
 
     def pause_writing(self) -> None:
+        self._clogged = True
         if self._writable is not None:
             self._writable.clear()
 
     def resume_writing(self) -> None:
+        self._clogged = False
         if self._writable is not None:
             self._writable.set()
 
@@ -189,6 +205,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._close()  # bytes nobody asked for: whatever they are, this connection cannot be trusted with another request
             return
         self._answered = True
+        self._head_bytes += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -201,39 +218,53 @@ class UpstreamConnection(asyncio.Protocol):
                 return
             self.keep_alive = False
         if not self._head_done:
-            self._head_bytes += len(data)
             if self._head_bytes > UPSTREAM_HEADER_BYTES:
-                self.fail(UpstreamMalformed("the header block is too large"))
+                self.fail(_too_large())
             return
-        if self.due != math.inf and not self._paused and self._timeouts is not None:  # inf: the answer is whole
-            self.phase = "idle"
-            self.due = min(self._loop.time() + self._timeouts.idle, self._total)
+        if not self._complete:
+            if self._head_bytes > UPSTREAM_HEADER_BYTES or len(self._fields) > _MAX_TRAILERS:
+                self.fail(_too_large())
+                return
+            if not self._paused and self._timeouts is not None:
+                self.phase = "idle"
+                self.due = min(self._loop.time() + self._timeouts.idle, self._total)
         self._deliver()
 
     # httptools callbacks
+
+    def on_message_begin(self) -> None:
+        if self._complete:
+            # A second answer to one request: it would be taken for the next one's.
+            raise UpstreamMalformed("more than one answer")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._fields.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         status = self.parser.get_status_code()
+        fields, self._fields = self._fields, []  # what comes after is the trailer section, which nobody reads
+        if self._head_bytes > UPSTREAM_HEADER_BYTES:
+            size = sum([len(name) + len(value) + 4 for name, value in fields])
+            if size > UPSTREAM_HEADER_BYTES:
+                raise _too_large()
         if status < 200:
-            if status == _SWITCHING:
-                raise UpstreamMalformed("unexpected protocol switch")
-            self._fields = []
+            if status == _SWITCHING or status < 100:
+                raise UpstreamMalformed("unexpected protocol switch" if status == _SWITCHING else "no such status")
             return
         self._head_done = True
+        self._head_bytes = 0
         self.keep_alive = self.parser.should_keep_alive()
-        fields = self._fields
         first = dict(fields)
         if len(first) != len(fields):
             for name in (b"content-length", b"transfer-encoding"):
                 if sum(field == name for field, _ in fields) > 1:
                     raise UpstreamMalformed(f"two {name.decode()} fields")
         coding = first.get(b"transfer-encoding")
-        if coding is not None and coding.lower() != b"chunked":
-            raise UpstreamMalformed("a transfer coding other than chunked")
         length = first.get(b"content-length")
+        # RFC 9112 section 6.1: in an HTTP/1.0 answer "the framing is faulty"; section 6.3, rule 3: beside a length it "ought
+        # to be handled as an error".
+        if coding is not None and (coding.lower() != b"chunked" or length is not None or self.parser.get_http_version() == "1.0"):
+            raise UpstreamMalformed("a transfer coding that is not understood")
         if length is not None and not length.isdigit():
             raise UpstreamMalformed("Content-Length is not a number")
         bodiless = self.head_request or status in BODILESS
@@ -247,6 +278,9 @@ class UpstreamConnection(asyncio.Protocol):
             self.on_message_complete()  # the parser does not know that no body follows: it is replaced in _release
 
     def on_body(self, data: bytes) -> None:
+        if self._complete:
+            raise UpstreamMalformed("a body where there is none")  # behind an answer to HEAD
+        self._head_bytes = 0
         self._pieces.append(data)
 
     def on_message_complete(self) -> None:
@@ -294,7 +328,7 @@ class UpstreamConnection(asyncio.Protocol):
                 self._close()  # answered before the upload was whole
                 return
             self._upload = None
-        if self.broken or not self.keep_alive or self.until_eof:
+        if self.broken or not self.keep_alive or self.until_eof or self._clogged:
             self._close()
             return
         if self.head_request:
@@ -321,6 +355,10 @@ class UpstreamConnection(asyncio.Protocol):
 
 
 _BODY_EXPECTED = frozenset({"POST", "PUT", "PATCH"})
+
+
+def _too_large() -> UpstreamMalformed:
+    return UpstreamMalformed("the header block or trailer section is too large")
 
 
 class UpstreamStream(Piped):

@@ -72,8 +72,16 @@ class IncomingBody(Body):
     def finish(self) -> None:
         """The body is whole."""
         self.complete = True
+        if self._paused:
+            self._paused = False
+            self._flow(True)  # what comes next is another request
         if self._waiter is not None:
             self._wake()
+
+    @property
+    def paused(self) -> bool:
+        """Whether more of the body must wait for the reader."""
+        return self._paused
 
     def fail(self, error: Refusal) -> None:
         """The body will never be whole."""

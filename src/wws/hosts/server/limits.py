@@ -23,16 +23,19 @@ class ServerLimits:
     keep_alive: float = 15.0
     """Idle between requests. Then closed."""
     body_grace: float = 10.0
-    """Before the rate of a body is judged."""
+    """The window over which the rate of a body is judged."""
     body_rate: float = 1024.0
     """Bytes a second, below which a body that is waited for is refused with 408."""
     write_stall: float = 60.0
-    """A client that takes nothing for this long is closed."""
+    """A client that takes nothing for this long is closed; nginx's send_timeout."""
     linger: float = 2.0
     """How long bytes are thrown away after a refusal, so that the client can read the answer before a reset."""
-    linger_bytes: int = 1024 * 1024
+    linger_bytes: int = 64 * 1024 * 1024
+    """Thrown away after a refusal before the connection is reset: twice the largest body, so that its sender learns why."""
     connections: int = 16_384
-    """Open client connections of one process. More are closed at once."""
+    """Open client connections of one process. More are refused with 503."""
+    per_address: int = 4096
+    """Of them from one client address (IPv6: one /64): a quarter, so that no single one takes every place."""
     pipeline: int = 64
     """Requests received ahead of their turn before the connection is refused; browsers send none, proxies a few."""
 

@@ -33,7 +33,8 @@ def refusal(status: int, reason: str, date: bytes) -> bytes:
     """The whole answer to a message that is refused before it is a request."""
     body = reason.encode() + b"\n"
     fields = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\ncache-control: no-store\r\n" % len(body)
-    return STATUS_LINES[status] + fields + date + CLOSE + b"\r\n" + body
+    wait = b"retry-after: 1\r\n" if status == 503 else b""
+    return STATUS_LINES[status] + fields + wait + date + CLOSE + b"\r\n" + body
 
 
 def chunk(data: bytes) -> bytes:

@@ -7,7 +7,7 @@ import ssl
 from collections import deque
 
 from wws.bindings import Endpoint
-from wws.errors import ConnectFailed, UpstreamError, UpstreamTimeout
+from wws.errors import ConnectFailed, UpstreamTimeout
 from wws.hosts.server.exchange import UpstreamConnection
 from wws.hosts.server.limits import UpstreamLimits
 
@@ -47,12 +47,7 @@ class Pool:
         """
         started = self._loop.time()
         while self._open >= self._limits.connections:
-            place = self._loop.create_future()
-            self._waiters.append(place)
-            await asyncio.wait({place}, timeout=max(0.0, started + timeout - self._loop.time()))
-            if not place.done():
-                self._waiters.remove(place)
-                raise UpstreamTimeout("connect")
+            await self._place(started + timeout)
             if (idle := self.take()) is not None:
                 return idle
         self._open += 1
@@ -61,12 +56,33 @@ class Pool:
         try:
             await asyncio.wait({dial}, timeout=max(0.0, started + timeout - self._loop.time()))
         except asyncio.CancelledError:
+            if dial.done() and not dial.cancelled() and dial.exception() is None:
+                self.release(dial.result())  # made just as it was no longer wanted
             dial.cancel()
             raise
         if not dial.done():
             dial.cancel()
             raise UpstreamTimeout("connect")
-        return dial.result()
+        connection = dial.result()
+        if connection.broken:
+            raise ConnectFailed(f"{self._endpoint.authority} closed the connection at once")
+        return connection
+
+    async def _place(self, until: float) -> None:
+        """Waits for a free place, or a connection to use again. Raises `UpstreamTimeout` of phase `connect`."""
+        place = self._loop.create_future()
+        self._waiters.append(place)
+        try:
+            await asyncio.wait({place}, timeout=max(0.0, until - self._loop.time()))
+        except asyncio.CancelledError:
+            if place.done():
+                self._wake()  # the place was for us: the next one has it
+            else:
+                self._waiters.remove(place)
+            raise
+        if not place.done():
+            self._waiters.remove(place)
+            raise UpstreamTimeout("connect")
 
     async def _dial(self) -> UpstreamConnection:
         endpoint = self._endpoint
@@ -80,21 +96,25 @@ class Pool:
                 )
         except ssl.SSLError as error:
             raise ConnectFailed(f"TLS with {endpoint.authority} failed: {error.reason or type(error).__name__}") from None
-        except OSError as error:
-            raise ConnectFailed(f"no connection to {endpoint.authority}: {error.strerror or type(error).__name__}") from None
+        except (OSError, UnicodeError) as error:  # UnicodeError: a name that no resolver takes
+            raise ConnectFailed(
+                f"no connection to {endpoint.authority}: {getattr(error, 'strerror', None) or type(error).__name__}"
+            ) from None
         return connection
 
     def _make(self) -> UpstreamConnection:
         return UpstreamConnection(self, self._loop)
 
     def _dialled(self, dial: asyncio.Task[UpstreamConnection]) -> None:
-        if dial.cancelled() or isinstance(dial.exception(), UpstreamError) or dial.exception() is not None:
+        if dial.cancelled() or dial.exception() is not None or dial.result().broken:
             self._freed()
         else:
             self.connections.add(dial.result())
 
     def release(self, connection: UpstreamConnection) -> None:
         """An exchange has ended well: the connection may be used again."""
+        if connection.broken:
+            return
         if len(self._idle) >= self._limits.idle:
             connection.discard()
             return

@@ -12,7 +12,8 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
-from wws.core.wire.address import Network, client_address
+from wws.core.limit.subject import address
+from wws.core.wire.address import Network, client_address, trusted
 from wws.hosts.server.connection import Connection
 from wws.hosts.server.limits import TICK, ServerLimits
 from wws.http import Request, Response
@@ -54,6 +55,7 @@ class Server:
         self._unix: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
         self._idle: asyncio.Event = asyncio.Event()
+        self._peers: dict[str, int] = {}
 
     # listening
 
@@ -85,26 +87,41 @@ class Server:
         return Connection(self)
 
     def _tick(self) -> None:
+        self._timer = self.loop.call_later(TICK, self._tick)  # first: no error below may end the ticking
         now = self.loop.time()
         self.date = _date()
         for connection in list(self.connections):
             connection.check(now)
         if self._on_tick is not None:
             self._on_tick(now)
-        self._timer = self.loop.call_later(TICK, self._tick)
 
     # told by connections
 
     def opened(self, connection: Connection) -> bool:
-        """Whether there is a place for one more."""
+        """Whether there is a place for one more. A unix socket's peers and trusted proxies stand for many clients."""
         if len(self.connections) >= self.limits.connections:
             return False
+        peer = connection.peer
+        if peer and not (self.proxies and trusted(peer, self.proxies)):
+            who = address(peer)
+            count = self._peers.get(who, 0)
+            if count >= self.limits.per_address:
+                return False
+            self._peers[who] = count + 1
         self.connections.add(connection)
         return True
 
     def closed(self, connection: Connection) -> None:
         """A connection is gone."""
+        if connection not in self.connections:
+            return
         self.connections.discard(connection)
+        who = address(connection.peer)
+        count = self._peers.get(who, 0)
+        if count > 1:
+            self._peers[who] = count - 1
+        elif count:
+            del self._peers[who]
         if not self.connections:
             self._idle.set()
 

@@ -117,7 +117,7 @@ class Gateway:
             raise Refusal("overloaded", retry_after=_SHED_WAIT)
         held = blocked(request, env)
         if held is not None:
-            raise Refusal("rate_limit_exceeded", "Too many failed attempts from this address.", retry_after=held.retry_after)
+            raise _too_many_failures(held)
 
     async def _authenticate(self, request: Request, env: Env, ctx: Context, route: Route) -> None:
         started = self._clock()
@@ -132,7 +132,9 @@ class Gateway:
             if route.auth == "optional":
                 return
         elif refusal.row.error_type == "policy_unauthenticated":
-            await address_limiter(request, env)  # guessing is counted, by address
+            guesses = await address_limiter(request, env)  # guessing is counted, by address
+            if not guesses.allowed:
+                raise _too_many_failures(guesses)
         raise refusal
 
     async def _limit(self, request: Request, env: Env, ctx: Context) -> None:
@@ -207,6 +209,10 @@ class Gateway:
         if not self.ready:
             return Response.json({"status": "draining", "degraded": []}, 503)
         return Response.json({"status": "ready", "degraded": []})
+
+
+def _too_many_failures(limit: LimitResult) -> Refusal:
+    return Refusal("rate_limit_exceeded", "Too many failed attempts from this address.", retry_after=limit.retry_after)
 
 
 def _names_a_model(path: str) -> bool:

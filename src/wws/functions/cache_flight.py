@@ -70,14 +70,22 @@ class Flights:
 
     async def _queue(self, ask: Ask, held: Held | None, name: object) -> CacheResult | None:
         """Waits for the loads of `name`, one after another; None when this request has to go itself."""
+        flight = self._aloft(name)
+        if flight is None:
+            return None
+        flight.waiting += 1
+        await asyncio.sleep(0)  # a host may run a request up to its first wait outside of a task, which `timeout` asks for
         try:
             async with asyncio.timeout(WAIT_SECONDS):
-                while (flight := self._aloft(name)) is not None:
-                    flight.waiting += 1
+                while True:
                     await flight.done.wait()
                     found = self._landed(ask, held, flight)
                     if found is not None or self._cache.solo.get(ask.key) > flight.started:
                         return found
+                    flight = self._aloft(name)
+                    if flight is None:
+                        return None
+                    flight.waiting += 1
         except TimeoutError:
             pass
         return None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine, Generator
 from email.utils import formatdate
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,7 @@ from tests.functions.cache_parts import FIXED, OBEY, Origin, Site, answer, settl
 from tests.support.services import make_env
 from wws.core.policy import CachePolicy, Policy, Route
 from wws.errors import ConnectFailed, Refusal, UpstreamTimeout
-from wws.functions.cache_manager import cache_manager
+from wws.functions.cache_manager import CacheResult, cache_manager
 from wws.http import Body, Request
 
 MONDAY = "Mon, 05 Jan 2026 00:00:00 GMT"
@@ -476,7 +478,8 @@ async def test_an_answer_that_was_on_its_way_while_its_resource_changed_is_not_s
     site.origin.gate.set()
     await site.get(method="PUT")
     slow.gate.set()
-    assert (await task).data.body == b"old"
+    overtaken = await task
+    assert (overtaken.data.body, overtaken.status) == (b"old", "fwd=uri-miss")
     site.origin.reply = lambda: answer(b"new")
     assert (await site.get()).data.body == b"new"
 
@@ -728,3 +731,57 @@ async def test_random_query_strings_leave_the_store_bounded() -> None:
     assert shelf.size <= 64 * 1024 * 1024
     assert 500 < len(shelf.slots) < 1_500
     assert len((await site.env.wws.kv.list("v1:cache:")).keys) == 0
+
+
+# -- hosts
+
+
+class CarriedOn:
+    """A coroutine that was run by hand up to its first wait, to be awaited for the rest."""
+
+    def __init__(self, coro: Coroutine[Any, Any, CacheResult], waits_for: Any) -> None:
+        self._coro = coro
+        self._waits_for = waits_for
+
+    def __await__(self) -> Generator[Any, Any, CacheResult]:
+        try:
+            while True:
+                self._waits_for = self._coro.send((yield self._waits_for))
+        except StopIteration as stop:
+            result: CacheResult = stop.value
+            return result
+
+
+@pytest.mark.parametrize("share", [True, False])
+async def test_a_host_may_run_a_request_up_to_its_first_wait_outside_of_a_task(share: bool) -> None:
+    site = Site(share_in_flight=share)
+    loop = asyncio.get_running_loop()
+    answers: list[str] = []
+
+    async def rest(carried: CarriedOn) -> None:
+        answers.append((await carried).status)
+
+    def arrive(method: str) -> None:
+        coro = cache_manager(site.request(method=method), site.env, site.origin)
+        try:
+            carried = CarriedOn(coro, coro.send(None))
+        except StopIteration as stop:
+            answers.append(stop.value.status)
+        else:
+            site.background(rest(carried))
+
+    for _ in range(3):
+        loop.call_soon(arrive, "GET")
+    await settle()
+    collapsed = "fwd=uri-miss; collapsed" if share else "fwd=uri-miss; stored"
+    assert sorted(answers) == [collapsed, collapsed, "fwd=uri-miss; stored"]
+    for method in ("GET", "POST", "GET"):
+        site.clock.advance(1)
+        loop.call_soon(arrive, method)
+        await settle()
+    assert answers[3:] == ["hit; ttl=59", "fwd=method", "fwd=uri-miss; stored"]
+    site.clock.advance(61)
+    loop.call_soon(arrive, "GET")
+    await settle()
+    await site.background.drain()
+    assert answers[6:] == ["hit; ttl=-1"]

@@ -84,10 +84,11 @@ class Cache:
         text = status.forwarded("stale", code, detail="stale-if-error")
         return CacheResult(from_stored(held, age, ask.request), "stale", int(age), text, "stale")
 
-    def _put(self, ask: Ask, held: Held) -> None:
+    def _put(self, ask: Ask, held: Held) -> bool:
         if self._invalidated.get(ask.key[:5]) >= ask.began:
-            return  # the resource changed while this answer was on its way
+            return False  # the resource changed while this answer was on its way
         self.shelf.put(ask.key, held)
+        return True
 
     def find(self, ask: Ask) -> Held | None:
         """What this process holds for a request that may share answers."""
@@ -174,13 +175,12 @@ class Cache:
         said = directives.in_force(headers)
         fresh = Held(entry, said, freshness.terms(entry, said, ask.plan.policy), self.monotonic() - age)
         refused = storable.refusal(entry.status, headers, said, ask.plan.policy, ask.scope.guarded)
-        if refused is None:
-            self._put(ask, fresh)
-        else:
+        stored = refused is None and self._put(ask, fresh)
+        if refused is not None:
             self.shelf.drop(ask.key, held)
         data = from_stored(fresh, age, ask.request)
         data.headers.raw.extend([pair for pair in raw if pair[0] == b"set-cookie"])  # for this client, not for the store
-        text = status.forwarded(ask.why, 304, stored=refused is None, detail=refused)
+        text = status.forwarded(ask.why, 304, stored=stored, detail=refused)
         return CacheResult(data, "origin", int(age), text, "miss")
 
     def _received(self, ask: Ask, held: Held | None, response: Response, sent: float) -> tuple[CacheResult, Recording | None]:
@@ -208,13 +208,13 @@ class Cache:
             body.transform = recording
             return CacheResult(response, "origin", age, status.forwarded(ask.why, code), "miss"), recording
         new = Held(entry._replace(body=body), said, terms, born)
-        self._put(ask, new)
+        stored = self._put(ask, new)
         first = ask.request.headers.first
         if validate.CONDITIONAL.isdisjoint(first) or not validate.not_modified(ask.request.headers.raw, new.entry):
             data = response
         else:
             data = from_stored(new, entry.age, ask.request)
-        return CacheResult(data, "origin", age, status.forwarded(ask.why, code, stored=True), "miss"), None
+        return CacheResult(data, "origin", age, status.forwarded(ask.why, code, stored=stored), "miss"), None
 
     def _admit(self, ask: Ask, response: Response, sent: float) -> tuple[Entry, directives.Directives, freshness.Terms] | str:
         """What would be stored of an answer, but for its body, or why it may not be."""

@@ -18,7 +18,7 @@ from wws.hosts.server import outgoing
 from wws.hosts.server.incoming import IncomingBody
 from wws.hosts.server.limits import HIGH_WATER, ServerLimits
 from wws.hosts.server.pump import Pump
-from wws.hosts.server.tasks import start
+from wws.hosts.server.tasks import Run
 from wws.http import Body, Headers, Pair, Request, Response
 
 if TYPE_CHECKING:
@@ -71,9 +71,9 @@ class Connection(asyncio.Protocol):
     """The protocol object of one accepted socket."""
 
     __slots__ = (
-        "_backlog", "_body", "_body_mark", "_body_since", "_closing", "_discarded", "_fields", "_head_bytes", "_head_since",
-        "_held", "_keep_alive", "_loop", "_parser", "_paused", "_pump", "_read", "_request", "_seen", "_server", "_stalled",
-        "_target", "_task", "_transport", "_turns", "_version_1_0", "peer",
+        "_backlog", "_body", "_body_mark", "_body_since", "_closing", "_discarded", "_fields", "_head_bytes",
+        "_head_since", "_held", "_keep_alive", "_loop", "_parser", "_paused", "_pump", "_read", "_request", "_run",
+        "_seen", "_server", "_skipped", "_stalled", "_target", "_transport", "_turns", "_version_1_0", "peer",
     )  # fmt: skip
 
     def __init__(self, server: Server) -> None:
@@ -90,13 +90,14 @@ class Connection(asyncio.Protocol):
         self._head_since: float | None = server.loop.time()
         self._body: IncomingBody | None = None
         self._body_since = 0.0  # start of the window in which the body's rate is judged
+        self._skipped = False  # the parser takes this message to have no body
         self._body_mark = 0  # bytes of the body there were then
         # the request being answered, and those that wait
         self._turns: deque[_Turn] = deque()
         self._request: Request | None = None
         self._keep_alive = True
         self._version_1_0 = False
-        self._task: asyncio.Task[Response] | None = None
+        self._run: Run | None = None
         self._pump: Pump | None = None
         # the connection
         self._held = False  # reading is paused because requests wait for their turn
@@ -124,8 +125,8 @@ class Connection(asyncio.Protocol):
         self._turns.clear()
         if self._body is not None:
             self._body.fail(Refusal("client_closed"))
-        if self._task is not None:
-            self._task.cancel()
+        if self._run is not None:
+            self._run.cancel()
         if self._pump is not None:
             self._pump.abort()
 
@@ -166,9 +167,8 @@ class Connection(asyncio.Protocol):
         self._head_bytes += size
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._keep_alive_off()  # RFC 9110 section 7.8: a server MAY ignore Upgrade; what follows is not ours to read
-            self._parser = _DEAF
+        except httptools.HttpParserUpgrade as upgrade:
+            self._upgrade_ignored(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             self._malformed(error)
         else:
@@ -199,10 +199,10 @@ class Connection(asyncio.Protocol):
         self._head_since = None
         version = parser.get_http_version()
         method = parser.get_method()
-        if self._head_bytes > rules.MAX_HEADER_BYTES or self._read > rules.MAX_HEADER_BYTES:
-            if _size(fields) > rules.MAX_HEADER_BYTES:
-                self._queue_refusal(_TOO_LARGE)
-                raise _Stop
+        long = self._head_bytes > rules.MAX_HEADER_BYTES or self._read > rules.MAX_HEADER_BYTES
+        if long and _size(fields) > rules.MAX_HEADER_BYTES:
+            self._queue_refusal(_TOO_LARGE)
+            raise _Stop
         self._head_bytes = 0
         checked = rules.check(version, method, target, fields, first)
         if isinstance(checked, rules.Refused):
@@ -218,6 +218,7 @@ class Connection(asyncio.Protocol):
             self._body = body = IncomingBody(self._loop, length, self._flow, self._continue if expects else None)
             self._body_since = self._seen
             self._body_mark = 0
+            self._skipped = b"upgrade" in first and parser.should_upgrade()
         request = Request(
             method.decode("ascii"),
             origin_form,
@@ -242,9 +243,29 @@ class Connection(asyncio.Protocol):
                 self._body_malformed(_TRAILERS)
                 raise _Stop
             self._fields.clear()
-        if self._body is not None:
+        if self._body is not None and not self._skipped:
             self._body.finish()
             self._body = None
+
+    def _upgrade_ignored(self, rest: bytes) -> None:
+        """RFC 9110 section 7.8: "A server MAY ignore a received Upgrade header field". Java's HTTP client sends it with every
+        first request. The connection closes after the answer, since the client might go on in the other protocol.
+
+        The parser takes a request that asks for an upgrade to have no body, so another one reads what there is.
+        """
+        self._keep_alive_off()
+        body = self._body
+        if body is None or not self._skipped:
+            self._parser = _DEAF
+            return
+        self._skipped = False
+        framing = b"transfer-encoding: chunked" if body.length is None else b"content-length: %d" % body.length
+        self._parser = httptools.HttpRequestParser(_BodyOnly(self))
+        self._parser.feed_data(b"POST / HTTP/1.1\r\nconnection: close\r\n%b\r\n\r\n" % framing)
+        try:
+            self._parser.feed_data(rest)
+        except httptools.HttpParserError as error:
+            self._malformed(error)
 
     # requests, in order
 
@@ -264,30 +285,22 @@ class Connection(asyncio.Protocol):
         self._request = turn.request
         self._keep_alive = turn.keep_alive
         self._version_1_0 = turn.version_1_0
-        coro = self._server.app(turn.request)
-        try:
-            outcome = start(coro, self._loop)
-        except Exception as error:
-            self._respond(self._server.failed(turn.request, error))
-            return
-        if isinstance(outcome, asyncio.Task):
-            self._task = outcome
-            outcome.add_done_callback(self._answered)
-        else:
-            self._respond(outcome)
+        self._run = run = Run(self._server.app(turn.request), self._loop, self._answered)
+        run.resume(None)
 
-    def _answered(self, task: asyncio.Task[Response]) -> None:
-        self._task = None
-        if task.cancelled():
+    def _answered(self, response: Response | None, error: BaseException | None) -> None:
+        self._run = None
+        request = self._request
+        if isinstance(error, asyncio.CancelledError):
             if self._transport is not None:
                 self._transport.abort()
-            return
-        error = task.exception()
-        if self._transport is None or self._request is None:
-            if error is None:
-                self._abandon(task.result())
-            return
-        self._respond(task.result() if error is None else self._server.failed(self._request, error))
+        elif self._transport is None or request is None:
+            if response is not None:
+                self._abandon(response)
+        elif error is not None or response is None:
+            self._respond(self._server.failed(request, error))
+        else:
+            self._respond(response)
 
     def _abandon(self, response: Response) -> None:
         """An answer came for a client that is gone."""
@@ -512,6 +525,16 @@ class Connection(asyncio.Protocol):
         """Ends the connection at once."""
         if self._transport is not None:
             self._transport.abort()
+
+
+class _BodyOnly:
+    """The callbacks of a parser that reads one body on a connection's behalf."""
+
+    __slots__ = ("on_body", "on_message_complete")
+
+    def __init__(self, connection: Connection) -> None:
+        self.on_body = connection.on_body
+        self.on_message_complete = connection.on_message_complete
 
 
 def _size(fields: list[Pair]) -> int:

@@ -13,6 +13,7 @@ from wws.hosts.server.exchange import UpstreamConnection
 from wws.hosts.server.limits import UpstreamLimits
 from wws.hosts.server.pool import Pool
 from wws.hosts.server.pump import Piped
+from wws.hosts.server.tasks import Answer
 from wws.http import Body, Pair, Response
 
 # RFC 9110 section 9.2.2: these may be sent again when a kept connection turns out to be closed.
@@ -103,9 +104,9 @@ class Dialer:
         return sum(len(pool.connections) for pool in self._pools.values())
 
 
-def _abandon(connection: UpstreamConnection, answer: asyncio.Future[Response]) -> None:
+def _abandon(connection: UpstreamConnection, answer: asyncio.Future[Response] | Answer) -> None:
     """The caller was cancelled. When the answer had come all the same, the connection may serve another request already."""
-    if answer.cancelled() or not answer.done():
+    if isinstance(answer, Answer) or answer.cancelled() or not answer.done():
         connection.cancel()
     elif answer.exception() is None and isinstance(body := answer.result().body, Piped):
         body.cancel()

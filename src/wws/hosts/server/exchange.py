@@ -13,6 +13,7 @@ from wws.errors import UpstreamCut, UpstreamError, UpstreamMalformed, UpstreamTi
 from wws.hosts.server.limits import HIGH_WATER, UPSTREAM_HEADER_BYTES
 from wws.hosts.server.outgoing import BODILESS, LAST_CHUNK, chunk
 from wws.hosts.server.pump import Piped, Sink
+from wws.hosts.server.tasks import Answer
 from wws.http import Body, Headers, Pair, Response
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.until_eof = False
         self._total = math.inf
         self._timeouts: Timeouts | None = None
-        self._answer: asyncio.Future[Response] | None = None
+        self._answer: asyncio.Future[Response] | Answer | None = None
         self._answered = False
         self._fields: list[Pair] = []
         self._head_bytes = 0
@@ -68,10 +69,10 @@ class UpstreamConnection(asyncio.Protocol):
 
     def exchange(
         self, head: bytes, body: bytes | Body, method: str, timeouts: Timeouts, deadline: float
-    ) -> asyncio.Future[Response]:
-        """Sends a request; the future has the response when its head has come, or the error.
+    ) -> asyncio.Future[Response] | Answer:
+        """Sends a request; what is given back has the response when its head has come, or the error.
 
-        `head` is everything up to the framing field, which is added here. Cancelling the future closes the connection.
+        `head` is everything up to the framing field, which is added here. `cancel` when it is no longer wanted.
         """
         transport = self._transport
         if transport is None or not self._complete:
@@ -85,7 +86,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._total = deadline
         self.phase = "first_byte"
         self.due = min(self._loop.time() + timeouts.first_byte, deadline)
-        answer = self._answer = self._loop.create_future()
+        free = asyncio.current_task(self._loop) is None
+        answer: asyncio.Future[Response] | Answer = Answer(self._loop) if free else self._loop.create_future()
+        self._answer = answer
         if isinstance(body, bytes):
             if body or method in _BODY_EXPECTED:
                 transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body))
@@ -301,7 +304,10 @@ class UpstreamConnection(asyncio.Protocol):
         answer = self._answer
         complete = self._complete
         if complete:
+            # Released first: what is woken here may want the connection for its next request.
             self._stream = None
+            self._answer = None
+            self._release()
         if answer is not None:
             self._answer = None
             response = stream.response
@@ -310,17 +316,15 @@ class UpstreamConnection(asyncio.Protocol):
             else:
                 response.body = stream
                 stream.feed(data)
-            if answer.done():  # cancelled meanwhile
-                self._close()
-                return
-            answer.set_result(response)
+            if not answer.done():
+                answer.set_result(response)
+            elif not complete:
+                self._close()  # nobody waits for it any more
         else:
             if data:
                 stream.feed(data)
             if complete:
                 stream.end(None)
-        if complete:
-            self._release()
 
     def _release(self) -> None:
         if self._upload is not None:

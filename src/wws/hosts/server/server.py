@@ -129,7 +129,7 @@ class Server:
         """A message was refused before it was a request."""
         self.refusals[status] = self.refusals.get(status, 0) + 1
 
-    def failed(self, request: Request, error: BaseException) -> Response:
+    def failed(self, request: Request, error: BaseException | None) -> Response:
         """The answer when the app itself raised, which it never should."""
         _log.error("unhandled error", exc_info=error)
         return Response.text("The gateway failed on this request.\n", 500, {"cache-control": "no-store"})

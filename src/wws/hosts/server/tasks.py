@@ -1,47 +1,132 @@
-"""Starting a request without the price of a task where it never has to wait."""
+"""Running a request without the price of a task where it waits for nothing, or for one answer only.
+
+A refusal and an answer from cache wait for nothing. A proxied request waits once, for an `Answer`, and goes on in the very
+callback that brought it. A coroutine that waits for anything else becomes an ordinary task at that moment.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import types
-from collections.abc import Coroutine, Generator
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any
 
-T = TypeVar("T")
+from wws.hosts.server.carry import carry
+from wws.http import Response
 
-
-@types.coroutine
-def _resume(coro: Coroutine[Any, Any, T], yielded: Any) -> Generator[Any, Any, T]:
-    """Carries on a coroutine that was started by hand and now waits for `yielded`."""
-    try:
-        while True:
-            try:
-                sent = yield yielded
-            except GeneratorExit:
-                raise
-            except BaseException as error:
-                yielded = coro.throw(error)
-            else:
-                yielded = coro.send(sent)
-    except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
-    finally:
-        coro.close()
+Done = Callable[[Response | None, BaseException | None], None]
 
 
-async def _carry(coro: Coroutine[Any, Any, T], yielded: Any) -> T:
-    return await _resume(coro, yielded)
+class Answer:
+    """A response that somebody waits for: what a future is, for a request that is run without a task.
 
-
-def start(coro: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> T | asyncio.Task[T]:
-    """Runs `coro` up to its first wait: its result when it has none, else a task for the rest.
-
-    Refusals and answers from cache wait for nothing, and a proxied request waits once; a task for each would cost two
-    turns of the loop. Until the first wait there is no current task, so `asyncio.timeout` must not be the first thing
-    entered. What `coro` raises before it is raised here.
+    Its result is given on at once, its error in the next turn of the loop, because an error may come in the midst of another
+    request's step.
     """
-    try:
-        yielded = coro.send(None)
-    except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
-    return loop.create_task(_carry(coro, yielded))
+
+    __slots__ = ("_done", "_loop", "_run")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._run: Run | None = None
+        self._done = False
+
+    def __await__(self) -> Generator[Any, Any, Response]:
+        response: Response = yield self
+        return response
+
+    def awaited_by(self, run: Run) -> None:
+        """`run` is to be told."""
+        self._run = run
+
+    def forget(self) -> None:
+        """Nobody waits any more."""
+        self._run = None
+        self._done = True
+
+    def done(self) -> bool:
+        """Whether it has come, failed, or is no longer wanted."""
+        return self._done
+
+    def set_result(self, response: Response) -> None:
+        """It has come."""
+        self._done = True
+        run, self._run = self._run, None
+        if run is not None:
+            run.resume(response)
+
+    def set_exception(self, error: BaseException) -> None:
+        """It will not come."""
+        self._done = True
+        run, self._run = self._run, None
+        if run is not None:
+            self._loop.call_soon(run.fail, self, error)
+
+
+class Run:
+    """One request on its way. `done` is called once, with its response or with what it raised (`CancelledError`: cancelled)."""
+
+    __slots__ = ("_answer", "_coro", "_done", "_loop", "_task")
+
+    def __init__(self, coro: Coroutine[Any, Any, Response], loop: asyncio.AbstractEventLoop, done: Done) -> None:
+        self._coro = coro
+        self._loop = loop
+        self._done = done
+        self._answer: Answer | None = None
+        self._task: asyncio.Task[Response] | None = None
+
+    def resume(self, value: Response | None) -> None:
+        """Starts (None), or goes on with what was waited for.
+
+        While no task is made there is no current task: `asyncio.timeout` must not be the first thing that is awaited.
+        """
+        self._answer = None
+        try:
+            yielded = self._coro.send(value)
+        except StopIteration as stop:
+            self._done(stop.value, None)
+        except BaseException as error:
+            self._done(None, error)
+        else:
+            self._wait(yielded)
+
+    def fail(self, answer: Answer, error: BaseException) -> None:
+        """`answer` will not come, if it is still waited for."""
+        if self._answer is answer:
+            self._throw(error)
+
+    def _throw(self, error: BaseException) -> None:
+        self._answer = None
+        try:
+            yielded = self._coro.throw(error)
+        except StopIteration as stop:
+            self._done(stop.value, None)
+        except BaseException as raised:
+            self._done(None, raised)
+        else:
+            self._wait(yielded)
+
+    def _wait(self, yielded: Any) -> None:
+        if isinstance(yielded, Answer):
+            self._answer = yielded
+            yielded.awaited_by(self)
+        else:
+            self._task = self._loop.create_task(carry(self._coro, yielded))
+            self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Response]) -> None:
+        if task.cancelled():
+            self._done(None, asyncio.CancelledError())
+            return
+        error = task.exception()
+        if error is None:
+            self._done(task.result(), None)
+        else:
+            self._done(None, error)
+
+    def cancel(self) -> None:
+        """Nobody wants the response any more: what is waited for is given up at once."""
+        if self._task is not None:
+            self._task.cancel()
+        elif self._answer is not None:
+            self._answer.forget()
+            self._throw(asyncio.CancelledError())

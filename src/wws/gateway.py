@@ -144,7 +144,7 @@ class Gateway:
         trail.limit = self._clock() - started
         trail.limit_rule, trail.limit_decision = result.rule, result.decision
         if result.degraded:
-            trail.degraded.append("limit")
+            trail.degraded += ("limit",)
         rule = result.rule
         if result.allowed:
             ctx.counted = None if rule is None else result

@@ -26,56 +26,39 @@ class Usage(NamedTuple):
 
 
 class Trail:
-    """Filled by the steps of the gateway. Times are seconds spent in a step; None means the step did not run."""
+    """Filled by the steps of the gateway. Times are seconds spent in a step; None means the step did not run.
 
-    __slots__ = (
-        "attempts",
-        "auth",
-        "auth_source",
-        "cache",
-        "cache_outcome",
-        "cache_status",
-        "degraded",
-        "error_type",
-        "first_token",
-        "limit",
-        "limit_decision",
-        "limit_rule",
-        "model",
-        "model_requested",
-        "provider",
-        "reason",
-        "route",
-        "started",
-        "stream",
-        "upstream",
-        "usage",
-        "warnings",
-    )
+    The defaults stand on the class, so that a new one costs two assignments.
+    """
+
+    started: float
+    """Monotonic seconds."""
+    auth: float | None = None
+    limit: float | None = None
+    route: float | None = None
+    cache: float | None = None
+    upstream: float | None = None
+    auth_source: str | None = None
+    limit_rule: Limit | None = None
+    limit_decision: Decision | None = None
+    cache_status: str | None = None
+    """The value of Cache-Status after `wws; `."""
+    cache_outcome: str | None = None
+    """`hit`, `stale`, `miss` or `bypass`."""
+    provider: str | None = None
+    model: str | None = None
+    model_requested: str | None = None
+    reason: str | None = None
+    usage: Usage | None = None
+    first_token: float | None = None
+    stream: bool = False
+    error_type: str | None = None
+    degraded: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def __init__(self, started: float) -> None:
-        self.started = started  # monotonic seconds
-        self.auth: float | None = None
-        self.limit: float | None = None
-        self.route: float | None = None
-        self.cache: float | None = None
-        self.upstream: float | None = None
-        self.auth_source: str | None = None
-        self.limit_rule: Limit | None = None
-        self.limit_decision: Decision | None = None
-        self.cache_status: str | None = None  # the value of Cache-Status after "wws; "
-        self.cache_outcome: str | None = None  # hit | stale | miss | bypass
-        self.provider: str | None = None
-        self.model: str | None = None
-        self.model_requested: str | None = None
-        self.reason: str | None = None
+        self.started = started
         self.attempts: list[Attempt] = []
-        self.usage: Usage | None = None
-        self.first_token: float | None = None
-        self.stream = False
-        self.error_type: str | None = None
-        self.degraded: list[str] = []
-        self.warnings: list[str] = []
 
     def steps(self) -> float:
         """Seconds in the gateway's own steps."""

@@ -214,7 +214,7 @@ async def _attempt(
     except UpstreamError as error:
         return _transport_failure(error)
     if outgoing.warnings:
-        ctx.trail.warnings.extend(outgoing.warnings)
+        ctx.trail.warnings += tuple(outgoing.warnings)
     verdict = provider.classify(response.status, response.headers, body)
     if verdict is not None:
         return _provider_failure(verdict)

@@ -15,13 +15,14 @@ from typing import Literal
 
 from wws import codec
 from wws.bindings import Context
+from wws.core.trail import Trail
 from wws.core.wire.notes import ms
 from wws.http import Outcome, Request
+from wws.observe.tally import Cell
 
 Level = Literal["all", "errors", "off"]
 FLUSH = 0.2  # seconds that lines wait to be written together
 _MOST = 256 * 1024  # bytes that may wait
-_SUBJECTS = 4096
 _TEXTS = 4096
 
 # The second line behind the allow-list: what looks like a credential never reaches the log, whoever wrote it there.
@@ -43,19 +44,8 @@ class RequestLog:
     """Writes request lines in batches: a system call for each would cost more than the line."""
 
     __slots__ = (
-        "_level",
-        "_lines",
-        "_loop",
-        "_monotonic",
-        "_pepper",
-        "_size",
-        "_subjects",
-        "_texts",
-        "_time",
-        "_timer",
-        "_version",
-        "_write",
-    )
+        "_level", "_lines", "_loop", "_now", "_pepper", "_size", "_stamp", "_texts", "_time", "_timer", "_version", "_write",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -63,7 +53,6 @@ class RequestLog:
         *,
         loop: asyncio.AbstractEventLoop,
         time: Callable[[], float],
-        monotonic: Callable[[], float],
         pepper: bytes,
         version: str,
         write: Callable[[bytes], object] | None = None,
@@ -71,20 +60,42 @@ class RequestLog:
         self._level = level
         self._loop = loop
         self._time = time
-        self._monotonic = monotonic
         self._pepper = pepper
         self._version = version
         self._write = write or _to_stderr
         self._lines: list[str] = []
         self._size = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._subjects: dict[str, str] = {}
+        self._now = 0
+        self._stamp = ""
         self._texts: dict[str, str] = {}
 
-    def __call__(self, request: Request, ctx: Context, status: int, outcome: Outcome, sent: int) -> None:
+    def add(self, request: Request, ctx: Context, status: int, outcome: Outcome, sent: int, total: float, cell: Cell) -> None:
+        """Writes the line of a request that took `total` seconds and was counted in `cell`.
+
+        What requests of one cell have in common is written out once, and the rest by hand: building a dictionary for each
+        and encoding it cost five times as much.
+        """
         if self._level == "off" or (self._level == "errors" and status < 500):
             return
-        line = self._line(request, ctx, status, outcome, sent)
+        trail = ctx.trail
+        now = int(self._time() * 1000)
+        if now != self._now:
+            self._now, self._stamp = now, f'{{"ts":{now // 1000}.{now % 1000:03},"request_id":"'
+        usage, size = trail.usage, request.body.length
+        line = (
+            f'{self._stamp}{ctx.request_id}","duration_ms":{ms(total)},"overhead_ms":{ms(total - (trail.upstream or 0.0))},'
+            f'"bytes_in":{"null" if size is None else size},"bytes_out":{sent}'
+        )
+        if usage is not None:
+            line += f',"tokens_in":{usage.tokens_in},"tokens_out":{usage.tokens_out},"tokens_cached":{usage.tokens_cached}'
+        if len(trail.attempts) > 1 or trail.model_requested is not None or trail.degraded:
+            line += self._particulars(trail)
+        if trail.reason is not None:
+            retries = request.headers.first.get(b"x-stainless-retry-count")
+            if retries is not None and retries.isdigit():
+                line += f',"client_retry_count":{int(retries[:6])}'
+        line += cell.tail or self._tail(request, ctx, status, outcome, cell)
         self._lines.append(line)
         self._size += len(line)
         if self._size > _MOST:
@@ -92,46 +103,47 @@ class RequestLog:
         elif self._timer is None:
             self._timer = self._loop.call_later(FLUSH, self.flush)
 
-    def _line(self, request: Request, ctx: Context, status: int, outcome: Outcome, sent: int) -> str:
-        """One JSON object, written out by hand: building a dictionary to encode it costs three times as much."""
-        trail = ctx.trail
-        total = self._monotonic() - trail.started
-        route, user, text = request.route, ctx.user, self._text
-        size = "null" if request.body.length is None else request.body.length
-        line = (
-            f'{{"ts":{self._time():.3f},"request_id":"{ctx.request_id}","route":{text(None if route is None else route.path)},'
-            f'"method":"{request.method}","status":{status},"outcome":"{outcome}","error_type":{text(trail.error_type)},'
-            f'"duration_ms":{ms(total)},"overhead_ms":{ms(total - (trail.upstream or 0.0))},"bytes_in":{size},'
-            f'"bytes_out":{sent},"config_version":"{self._version}"'
-        )
-        if user is not None:
-            line += f',"subject_hash":"{self._subject(user.id)}"'
-            if user.key_id is not None:
-                line += f',"key_id":{self._text(user.key_id)}'
-        if trail.limit_rule is not None:
-            line += f',"limit_rule":{self._text(trail.limit_rule.name)}'
-        if trail.reason is not None:
-            line += self._ai_part(ctx, request)
-        elif trail.cache_outcome is not None:
-            line += f',"cache":"{trail.cache_outcome}"'
+    def _particulars(self, trail: Trail) -> str:
+        """What one request has that others of its cell may not have."""
+        part = ""
+        text = self._text
+        if trail.model_requested is not None:
+            part = f',"model_requested":{text(trail.model_requested)}'
+        if len(trail.attempts) > 1:
+            attempts = [f"[{text(a.provider)},{text(a.model)},{text(a.outcome)},{ms(a.seconds)}]" for a in trail.attempts]
+            part += f',"attempts":[{",".join(attempts)}]'
         if trail.degraded:
-            line += f',"degraded":{codec.encode(trail.degraded).decode()}'
-        return line + "}\n"
-
-    def _ai_part(self, ctx: Context, request: Request) -> str:
-        trail, text = ctx.trail, self._text
-        attempts = ",".join([f"[{text(a.provider)},{text(a.model)},{text(a.outcome)},{ms(a.seconds)}]" for a in trail.attempts])
-        part = (
-            f',"provider":{text(trail.provider)},"model_requested":{text(trail.model_requested)},"model_served":{text(trail.model)},'
-            f'"route_reason":{text(trail.reason)},"stream":{"true" if trail.stream else "false"},"attempts":[{attempts}]'
-        )
-        usage = trail.usage
-        if usage is not None:
-            part += f',"tokens_in":{usage.tokens_in},"tokens_out":{usage.tokens_out},"tokens_cached":{usage.tokens_cached}'
-        retries = request.headers.first.get(b"x-stainless-retry-count")
-        if retries is not None and retries.isdigit():
-            part += f',"client_retry_count":{int(retries[:6])}'
+            part += f',"degraded":{codec.encode(trail.degraded).decode()}'
         return part
+
+    def _tail(self, request: Request, ctx: Context, status: int, outcome: Outcome, cell: Cell) -> str:
+        """What every request of the cell ends with."""
+        trail, route, user = ctx.trail, request.route, ctx.user
+        fields: dict[str, object] = {
+            "route": None if route is None else route.path,
+            "method": request.method,
+            "status": status,
+            "outcome": outcome,
+            "error_type": trail.error_type,
+            "config_version": self._version,
+        }
+        if user is not None:
+            fields["subject_hash"] = self._subject(user.id)
+            if user.key_id is not None:
+                fields["key_id"] = user.key_id
+        if trail.limit_rule is not None:
+            fields["limit_rule"] = trail.limit_rule.name
+        if trail.reason is not None:
+            fields |= {
+                "provider": trail.provider,
+                "model_served": trail.model,
+                "route_reason": trail.reason,
+                "stream": trail.stream,
+            }
+        elif trail.cache_outcome is not None:
+            fields["cache"] = trail.cache_outcome
+        cell.tail = f",{codec.encode(fields)[1:].decode()}\n"
+        return cell.tail
 
     def _text(self, value: str | None) -> str:
         """`value` as JSON text. The values are few (routes, models, reasons), so each is encoded once."""
@@ -145,13 +157,7 @@ class RequestLog:
         return known
 
     def _subject(self, user_id: str) -> str:
-        known = self._subjects.get(user_id)
-        if known is None:
-            if len(self._subjects) >= _SUBJECTS:
-                self._subjects.clear()
-            digest = hashlib.blake2b(user_id.encode(), key=self._pepper[:64], digest_size=8).hexdigest()
-            known = self._subjects[user_id] = digest
-        return known
+        return hashlib.blake2b(user_id.encode(), key=self._pepper[:64], digest_size=8).hexdigest()
 
     def flush(self) -> None:
         """Writes what waits."""

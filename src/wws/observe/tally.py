@@ -24,6 +24,7 @@ class Key(NamedTuple):
     """What requests must have in common to be counted in one cell. Empty texts and None where there is nothing to say."""
 
     route: str
+    method: str
     status: int
     outcome: Outcome
     error_type: str | None
@@ -35,6 +36,7 @@ class Key(NamedTuple):
     auth_source: str | None
     limit: str | None
     cache: str | None
+    reason: str | None
 
 
 class Cell:
@@ -42,7 +44,7 @@ class Cell:
 
     __slots__ = (
         "attempts", "authenticated", "count", "duration", "duration_sum", "failed", "overhead", "overhead_sum",
-        "sent", "tokens_cached", "tokens_in", "tokens_out", "upstream", "upstream_sum",
+        "sent", "tail", "tokens_cached", "tokens_in", "tokens_out", "upstream", "upstream_sum",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -59,15 +61,16 @@ class Cell:
         """Of the attempt that answered; the others are in `failed`."""
         self.upstream_sum = 0.0
         self.failed: list[Attempt] = []
+        self.tail = ""
+        """What a log line of such a request ends with, once it has been written; the log keeps it here."""
 
 
 class Tally:
-    """Called once for each finished request, with what `Services.observe` gets."""
+    """Adds up finished requests between two drains."""
 
-    __slots__ = ("_cells", "_monotonic", "_readers")
+    __slots__ = ("_cells", "_readers")
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
+    def __init__(self) -> None:
         self._cells: dict[tuple[object, ...], Cell] = {}
         self._readers: list[Callable[[dict[Key, Cell]], None]] = []
 
@@ -75,12 +78,13 @@ class Tally:
         """Adds one who is given every cell once."""
         self._readers.append(absorb)
 
-    def __call__(self, request: Request, ctx: Context, status: int, outcome: Outcome, sent: int) -> None:
+    def add(self, request: Request, ctx: Context, status: int, outcome: Outcome, sent: int, total: float) -> Cell:
+        """Counts a request that took `total` seconds; the cell it was counted in."""
         trail = ctx.trail
-        total = self._monotonic() - trail.started
         route, user, rule = request.route, ctx.user, trail.limit_rule
         key = (
             "" if route is None else route.path,
+            request.method,
             status,
             outcome,
             trail.error_type,
@@ -92,6 +96,7 @@ class Tally:
             trail.auth_source,
             None if rule is None else rule.name,
             trail.cache_outcome,
+            trail.reason,
         )
         cell = self._cells.get(key)
         if cell is None:
@@ -123,10 +128,11 @@ class Tally:
         own = total - (upstream or 0.0) if not trail.stream else trail.steps()
         cell.overhead[bisect_left(BUCKETS, own)] += 1
         cell.overhead_sum += own
+        return cell
 
     def _new(self, key: tuple[object, ...]) -> Cell:
         if len(self._cells) >= MAX_CELLS:
-            key = (*key[:5], "", None, *key[7:])
+            key = (*key[:6], "", None, *key[8:])
         cell = self._cells.get(key)
         if cell is None:
             cell = self._cells[key] = Cell()

@@ -83,15 +83,17 @@ def application(gateway: Gateway, env: Env, background: Callable[[Any], None]) -
 class _Observers:
     """Everybody who is told of a finished request."""
 
-    __slots__ = ("log", "tally")
+    __slots__ = ("_log", "_monotonic", "_tally")
 
-    def __init__(self, tally: Tally, log: RequestLog) -> None:
-        self.tally = tally
-        self.log = log
+    def __init__(self, tally: Tally, log: RequestLog, monotonic: Callable[[], float]) -> None:
+        self._tally = tally
+        self._log = log
+        self._monotonic = monotonic
 
     def __call__(self, request: Request, ctx: Context, status: int, outcome: Outcome, sent: int) -> None:
-        self.tally(request, ctx, status, outcome, sent)
-        self.log(request, ctx, status, outcome, sent)
+        total = self._monotonic() - ctx.trail.started
+        cell = self._tally.add(request, ctx, status, outcome, sent, total)
+        self._log.add(request, ctx, status, outcome, sent, total, cell)
 
 
 async def _serve(project: Project, demo: bool) -> None:
@@ -115,15 +117,15 @@ async def _run(project: Project, demo: bool, loop: asyncio.AbstractEventLoop, st
         if not policy.origins:
             origin, url = await demo_parts.start_origin(loop)
             policy = demo_parts.with_origin(policy, url)
-    tally = Tally(clock.monotonic)
+    tally = Tally()
     metrics = Metrics(tally, policy.version)
     ledger = Ledger(_ledger_file(project), clock.time, policy.providers)
     tally.reader(ledger.absorb)
-    log = RequestLog(settings.log, loop=loop, time=clock.time, monotonic=clock.monotonic, pepper=seed, version=policy.version)
+    log = RequestLog(settings.log, loop=loop, time=clock.time, pepper=seed, version=policy.version)
     background, dialer = Background(), Dialer(loop)
     services = Services(
         policy, store, store, dialer, CryptographyVerifier(), Secrets(seed), providers, clock, background,
-        observe=_Observers(tally, log),
+        observe=_Observers(tally, log, clock.monotonic),
     )  # fmt: skip
     env = Env(services, _bindings(project, store))
     gateway = Gateway(env)

@@ -32,9 +32,9 @@ supabase_key = "${{SUPABASE_PUBLISHABLE_KEY}}"
 recheck_after = "1s"
 
 [timeouts]
-connect = "500ms"
-first_byte = "500ms"
-idle = "600ms"
+connect = "1s"
+first_byte = "1s"
+idle = "1s"
 total = "10s"
 
 [providers.main]

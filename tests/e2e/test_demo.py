@@ -60,9 +60,9 @@ def test_dev_with_a_file_that_says_hardly_anything(tmp_path: Path) -> None:
         assert ask(gateway.url, "/").body.startswith(b"<!doctype html>")
         key = re.search(r"wws_live_\w+", printed_line(gateway))
         assert key is not None
-        who = ask(gateway.url, "/api/whoami", token=key[0], headers={"X-User-ID": "admin"})
-        assert who.status in (200, 403)
-        assert b"admin" not in who.body
+        forged = {"X-User-ID": "admin"}
+        assert ask(gateway.url, "/api/whoami", token=key[0], headers=forged).json["user"].startswith("key:")
+        assert ask(gateway.url, "/api/whoami", headers=forged).json["user"] is None
 
 
 def test_a_new_project_in_dev(tmp_path: Path) -> None:
@@ -95,11 +95,3 @@ def test_dev_demo_as_make_run_calls_it(tmp_path: Path) -> None:
         check(gateway)
     finally:
         assert gateway.stop() == 0
-
-
-def test_dev_demo_leaves_what_is_configured_alone(tmp_path: Path) -> None:
-    """`--demo` is nothing but demo parts, so a key of the project is not spent by trying things."""
-    (tmp_path / ".dev.vars").write_text("ZAI_API_KEY=a-real-key\n")
-    with Gateway(tmp_path, SERVER, ("dev",)) as gateway:
-        answer = paste(printed_line(gateway))
-        assert answer[1]["x-wws-provider"] == "sandbox"

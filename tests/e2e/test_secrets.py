@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from tests.e2e.ask import ask, hello
 from tests.e2e.conftest import Start
 from tests.e2e.neighbours import Neighbours
@@ -10,6 +13,20 @@ from tests.support.provider import openai_error, status
 
 CHAT = "/api/ai/chat"
 PROMPT = "the-planted-prompt-7e11"
+
+
+def written(file: Path) -> bytes:
+    """What stands in a file. A store's file is nearly all holes, which hold nothing and need not be read."""
+    parts, at, size = [], 0, file.stat().st_size
+    with file.open("rb", buffering=0) as source:
+        while at < size:
+            try:
+                start = os.lseek(source.fileno(), at, os.SEEK_DATA)
+            except OSError:  # ENXIO: no data from here to the end
+                break
+            at = os.lseek(source.fileno(), start, os.SEEK_HOLE)
+            parts.append(os.pread(source.fileno(), at - start, start))
+    return b"".join(parts)
 
 
 def test_planted_secrets_are_nowhere(start: Start, around: Neighbours) -> None:
@@ -44,9 +61,9 @@ def test_planted_secrets_are_nowhere(start: Start, around: Neighbours) -> None:
     signatures = [token.rpartition(".")[2] for token in credentials if "." in token]
     key_secrets = [text.split("_")[3] for text in (key, revoked["key"])]
     planted = [*credentials, *signatures, *key_secrets, *SECRETS.values()]
-    files = {file.name: file.read_bytes() for file in gateway.folder.rglob("*") if file.is_file()}
+    files = {file.name: written(file) for file in gateway.folder.rglob("*") if file.is_file()}
     assert {"ledger.sqlite", "stderr.log"} <= set(files)
-    assert any(name.endswith(".mdb") for name in files)
+    assert any(name.endswith(".mdb") and revoked["id"].encode() in content for name, content in files.items())
     for secret in [*planted, PROMPT]:  # a prompt may come back to the one who wrote it, and to nobody else
         for name, content in files.items():
             assert secret.encode() not in content, f"{secret[:12]}... in {name}"

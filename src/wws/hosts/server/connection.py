@@ -518,7 +518,9 @@ class Connection(asyncio.Protocol):
 
     def drain(self) -> None:
         """The server stops: an idle connection closes now, a busy one after its answer."""
-        if self._request is None and not self._turns and self._closing is None:
+        if self._pump is not None:
+            self._pump.close_after()
+        elif self._request is None and not self._turns and self._closing is None:
             self._close()
 
     def abort(self) -> None:

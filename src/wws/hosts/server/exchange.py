@@ -410,18 +410,19 @@ class UpstreamStream(Piped):
 
     # read by its one reader
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while True:
-            if self._pieces:
-                yield self._take()
-            elif self._ended:
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._pieces:
+            if self._ended:
                 if self._error is not None:
                     raise self._error
-                return
-            else:
-                self._connection.hold(False)
-                self._waiter = asyncio.get_running_loop().create_future()
-                await self._waiter
+                raise StopAsyncIteration
+            self._connection.hold(False)
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        return self._take()
 
     def _take(self) -> bytes:
         pieces = self._pieces

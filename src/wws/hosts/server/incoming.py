@@ -139,19 +139,38 @@ class IncomingBody(Body):
         data = self.ready()
         return data if data is not None else b""
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    def chunks(self) -> AsyncIterator[bytes]:
         """The body in pieces, each given once."""
-        while True:
-            while self._pieces:
-                data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-                self._pieces.clear()
-                self._waiting = 0
-                yield data
+        return _Chunks(self)
+
+    async def following(self) -> bytes | None:
+        """What has come since the last call, once something has; None at the end. Raises as `read` does."""
+        while not self._pieces:
             if self.complete:
-                return
+                return None
             if self._error is not None:
                 raise self._error
             await self._more()
+        data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces.clear()
+        self._waiting = 0
+        return data
+
+
+class _Chunks:
+    __slots__ = ("_body",)
+
+    def __init__(self, body: IncomingBody) -> None:
+        self._body = body
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        data = await self._body.following()
+        if data is None:
+            raise StopAsyncIteration
+        return data
 
 
 def _too_large(limit: int) -> Refusal:

@@ -190,6 +190,10 @@ class Pump:
         elif self._flowing is not None:
             self._flowing.set()
 
+    def close_after(self) -> None:
+        """The connection is to close when the answer has been sent."""
+        self._close = True
+
     def abort(self) -> None:
         """The client is gone: the source is told at once."""
         if self._ended:

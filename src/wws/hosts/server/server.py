@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import socket
 import ssl
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from wws.http import Request, Response
 
 App = Callable[[Request], Coroutine[Any, Any, Response]]
 _BACKLOG = 2048  # uvicorn's
+_PROBE = 0.2  # seconds a listener on this machine has to accept
 _log = logging.getLogger("wws.server")
 
 
@@ -52,7 +55,7 @@ class Server:
         self._tls = tls
         self._on_tick = on_tick
         self._listeners: list[asyncio.AbstractServer] = []
-        self._unix: list[str] = []
+        self._unix: dict[str, int] = {}  # path to inode
         self._timer: asyncio.TimerHandle | None = None
         self._idle: asyncio.Event = asyncio.Event()
         self._peers: dict[str, int] = {}
@@ -69,9 +72,9 @@ class Server:
             extra["ssl_handshake_timeout"] = self.limits.header_timeout
         if address.startswith("unix:"):
             path = address[len("unix:") :]
-            _remove_stale(path)
+            await self.loop.run_in_executor(None, _remove_stale, path)
             self._listeners.append(await self.loop.create_unix_server(self._connection, path, **extra))
-            self._unix.append(path)
+            self._unix[path] = await self.loop.run_in_executor(None, _inode, path)
             bound = address
         else:
             host, _, port = address.rpartition(":")
@@ -149,8 +152,9 @@ class Server:
         self.draining = True
         for listener in self._listeners:
             listener.close()
-        for path in self._unix:
-            _remove_stale(path)
+        for path, inode in self._unix.items():
+            await self.loop.run_in_executor(None, _remove_own, path, inode)
+        self._unix.clear()
         for connection in list(self.connections):
             connection.drain()
         if self.connections:
@@ -170,15 +174,27 @@ def _date() -> bytes:
 
 
 def _remove_stale(path: str) -> None:
-    """Removes a socket file that nobody listens on any more."""
-    file = Path(path)
-    if not file.is_socket():
+    """Removes a socket file that nobody listens on any more. Raises `OSError` when somebody does: asyncio would take it over."""
+    if not Path(path).is_socket():
         return
     with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(0.2)
+        probe.settimeout(_PROBE)
         try:
             probe.connect(path)
         except OSError:
+            os.unlink(path)
+            return
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), path)
+
+
+def _inode(path: str) -> int:
+    return os.stat(path).st_ino
+
+
+def _remove_own(path: str, inode: int) -> None:
+    """Removes the file of our own socket, unless another stands in its place by now."""
+    with suppress(FileNotFoundError):
+        if _inode(path) == inode:
             os.unlink(path)
 
 

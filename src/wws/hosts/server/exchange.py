@@ -32,8 +32,8 @@ class UpstreamConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_answer", "_answered", "_clogged", "_complete", "_fields", "_head_bytes", "_head_done", "_loop", "_paused", "_pieces",
-        "_pool", "_stream", "_timeouts", "_total", "_transport", "_upload", "_writable", "broken", "due",
+        "_answer", "_clogged", "_complete", "_fields", "_head_bytes", "_head_done", "_loop", "_paused", "_pieces",
+        "_pool", "_stream", "_timeouts", "_total", "_transport", "_upload", "_writable", "answered", "broken", "due",
         "head_request", "idle_since", "keep_alive", "parser", "phase", "reused", "until_eof",
     )  # fmt: skip
 
@@ -53,7 +53,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._total = math.inf
         self._timeouts: Timeouts | None = None
         self._answer: asyncio.Future[Response] | Answer | None = None
-        self._answered = False
+        self.answered = False
         self._fields: list[Pair] = []
         self._head_bytes = 0
         self._head_done = False
@@ -77,7 +77,7 @@ class UpstreamConnection(asyncio.Protocol):
         transport = self._transport
         if transport is None or not self._complete:
             raise RuntimeError("the connection is busy or closed")
-        self._complete = self._head_done = self._answered = False
+        self._complete = self._head_done = self.answered = False
         self._head_bytes = 0
         self._fields = []
         self.until_eof = False
@@ -172,7 +172,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def cut_short(self) -> UpstreamError:
         """What the end of the connection means at this point."""
-        return UpstreamCut("closed before the answer was whole", answered=self._answered)
+        return UpstreamCut("closed before the answer was whole", answered=self.answered)
 
     # asyncio.Protocol
 
@@ -207,7 +207,7 @@ class UpstreamConnection(asyncio.Protocol):
         if self._complete:
             self._close()  # bytes nobody asked for: whatever they are, this connection cannot be trusted with another request
             return
-        self._answered = True
+        self.answered = True
         self._head_bytes += len(data)
         try:
             self.parser.feed_data(data)

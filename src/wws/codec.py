@@ -4,12 +4,16 @@ Two kinds of use. `encode` and `decode` treat whole values. `split` and `join` t
 members, whose values stay the bytes they were (a `Piece` each), so that a request body can have its `model` replaced
 without anything else being decoded or encoded again.
 
-Bad input raises `ValueError` and nothing else (RFC 8259).
+Bad input raises `ValueError` and nothing else (RFC 8259). Where the RFC leaves a choice, both make the same: a lone surrogate
+(`"\\ud800"`), a number too large for a double and an integer of more than 4300 digits are refused, of two members with one name
+the last wins. A float that is not finite becomes `null`, as with JavaScript's JSON.stringify. Names of members are texts.
 """
 
 from __future__ import annotations
 
 import json
+import math
+import re
 from importlib.util import find_spec
 from typing import Any, TypeAlias
 
@@ -26,26 +30,61 @@ def _reject_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-_scanner = json.JSONDecoder(parse_constant=_reject_constant)
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("number out of range")
+    return number
+
+
+_scanner = json.JSONDecoder(parse_constant=_reject_constant, parse_float=_finite)
+_passer = json.JSONDecoder(parse_constant=_reject_constant, parse_float=len, parse_int=len)  # for values nobody looks at
 _WHITESPACE = " \t\n\r"
+# RFC 8259 section 8.2: what a lone surrogate means is unpredictable. In valid JSON a backslash only stands in strings.
+_ESCAPE = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+
+
+def _reject_lone_surrogates(text: str) -> None:
+    if ("\\ud" in text or "\\uD" in text) and any(found[1] for found in _ESCAPE.finditer(text)):
+        raise ValueError("a lone surrogate")
+
+
+def _nulls(value: Any) -> Any:
+    """`value` with None in the place of every float that is not finite."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _nulls(member) for name, member in value.items()}
+    return [_nulls(element) for element in value] if isinstance(value, list | tuple) else value
 
 
 def std_encode(value: object) -> bytes:
     """`value` as compact UTF-8 JSON, by the standard library."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    except UnicodeEncodeError:
+        raise
+    except ValueError:
+        return json.dumps(_nulls(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
 def std_decode(data: bytes | str) -> Any:
     """The value of JSON text, by the standard library."""
+    text = data.decode() if isinstance(data, bytes) else data
     try:
-        return _scanner.decode(data.decode() if isinstance(data, bytes) else data)
+        value = _scanner.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    _reject_lone_surrogates(text)
+    return value
 
 
 def std_split(data: bytes) -> dict[str, Piece]:
     """`split`, by the standard library."""
     text = data.decode()
+    _reject_lone_surrogates(text)
     at = _skip(text, 0)
     if text[at : at + 1] != "{":
         raise ValueError("not a JSON object")
@@ -55,12 +94,12 @@ def std_split(data: bytes) -> dict[str, Piece]:
         return _ended(text, at + 1, members)
     while True:
         try:
-            name, at = _scanner.raw_decode(text, at)
+            name, at = _passer.raw_decode(text, at)
             at = _skip(text, at)
             if not isinstance(name, str) or text[at : at + 1] != ":":
                 raise ValueError(f"member name expected at character {at}")
             start = _skip(text, at + 1)
-            _, at = _scanner.raw_decode(text, start)
+            _, at = _passer.raw_decode(text, start)
         except RecursionError:
             raise ValueError("nested too deeply") from None
         members[name] = text[start:at].encode()
@@ -90,13 +129,31 @@ def std_join(members: dict[str, Piece]) -> bytes:
     return b"{" + b",".join([std_encode(name) + b":" + text for name, text in members.items()]) + b"}"
 
 
+_SHORT = 1024
+"""Bytes of a text in which counting is quicker than finding."""
+
+
+def _at_most(data: bytes, limit: int) -> bool:
+    """Whether `data` has at most `limit` opening brackets. `find` jumps from one to the next; `count` looks at every byte."""
+    if len(data) <= _SHORT:
+        return data.count(b"[") + data.count(b"{") <= limit
+    for mark in (b"[", b"{"):
+        at = data.find(mark)
+        while at >= 0:
+            if limit == 0:
+                return False
+            limit -= 1
+            at = data.find(mark, at + 1)
+    return True
+
+
 def within_depth(data: bytes, limit: int) -> bool:
     """Whether arrays and objects in the JSON text `data` are nested at most `limit` deep.
 
-    A text with at most `limit` opening brackets cannot be deeper, which two byte counts tell for almost every request;
-    only the others are decoded.
+    A text with at most `limit` opening brackets cannot be deeper, which is seen at once for almost every request; only the
+    others are decoded, and for those alone `ValueError` is raised where the text is not JSON.
     """
-    if data.count(b"[") + data.count(b"{") <= limit:
+    if _at_most(data, limit):
         return True
     level: list[Any] = [decode(data)]
     for _ in range(limit + 1):

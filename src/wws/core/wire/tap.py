@@ -29,6 +29,7 @@ _ENDINGS: dict[str, tuple[str, str]] = {
 }
 # Members of a delta that are something to see or to wait for; a role alone is not.
 _TOKENS = ("content", "reasoning_content", "tool_calls", "reasoning", "refusal", "function_call", "audio")
+_MOST_CHOICES = 1024  # indexes beyond it are taken for the first
 _ANTHROPIC_TOKENS = frozenset({"content_block_start", "content_block_delta"})
 
 
@@ -53,12 +54,13 @@ class UsageTap:
     words never pass.
 
     What it has seen: `usage`, `model`, `finish_reason` (as the provider wrote it), `visible` (a token of any kind),
-    `error` (the data of the event, or why there can be no more), `done` (the end mark), `malformed` (events dropped).
+    `error` (the data of the event, or why there can be no more), `done` (the end mark), `malformed` (events dropped),
+    `events` (all of them; comments are none).
     """
 
     __slots__ = (
-        "_anthropic", "_finish", "_hide", "_on_error", "_shape", "_splitter",
-        "done", "error", "finish_reason", "malformed", "model", "usage", "visible",
+        "_anthropic", "_choices", "_finish", "_finished_choices", "_hide", "_on_error", "_shape", "_splitter",
+        "done", "error", "events", "finish_reason", "malformed", "model", "usage", "visible",
     )  # fmt: skip
 
     def __init__(
@@ -82,11 +84,17 @@ class UsageTap:
         self.error: bytes | None = None
         self.done = False
         self.malformed = 0
+        self.events = 0
+        self._choices = 1  # bit by bit, which have been seen
+        self._finished_choices = 0
 
     @property
     def complete(self) -> bool:
-        """Whether the answer is whole: a finish reason or the end mark has come, and no error."""
-        return (self.done or self.finish_reason is not None) and self.error is None
+        """Whether the answer is whole: every choice has its finish reason or the end mark has come, and no error."""
+        return (self.done or self._all_finished()) and self.error is None
+
+    def _all_finished(self) -> bool:
+        return self.finish_reason is not None and not self._choices & ~self._finished_choices
 
     def feed(self, chunk: bytes) -> bytes:
         """The whole events there are, without those that must not pass."""
@@ -115,7 +123,7 @@ class UsageTap:
             out = self._cut(b"\n\n")  # a last event whose blank line was not sent
         if self.done or self.error is not None:
             return out
-        if self.finish_reason is not None:
+        if self._all_finished():
             return out + (_STOP if self._anthropic else DONE)
         code, message = _ENDINGS.get(outcome, _ENDINGS["error"])
         self.error = code.encode()
@@ -141,6 +149,7 @@ class UsageTap:
 
     def _see(self, data: bytes) -> bytes | None:
         """Takes note of one event; None lets it pass as it is, bytes stand in for it."""
+        self.events += 1
         try:
             event = codec.decode(data)
         except ValueError:
@@ -164,8 +173,13 @@ class UsageTap:
                 if type(choice) is dict:
                     if not self.visible and type(delta := choice.get("delta")) is dict:
                         self.visible = any(delta.get(name) for name in _TOKENS)
+                    index = choice.get("index")
+                    if index:
+                        index = index if type(index) is int and 0 < index < _MOST_CHOICES else 0
+                        self._choices |= 1 << index
                     if (reason := choice.get("finish_reason")) and type(reason) is str:
                         self.finish_reason = reason
+                        self._finished_choices |= 1 << (index or 0)
                         if self._finish is not None and reason in self._finish:
                             return self._finished(data, event, choice, self._finish[reason])
         if counted := event.get("usage"):
@@ -188,6 +202,7 @@ class UsageTap:
             delta = event.get("delta")
             if type(delta) is dict and type(reason := delta.get("stop_reason")) is str:
                 self.finish_reason = reason
+                self._finished_choices = 1
             now = usage.read(event.get("usage"))
             if now is not None:
                 before = self.usage or now

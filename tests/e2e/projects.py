@@ -96,6 +96,23 @@ path = "/five/*"
 to = "origin"
 auth = "required"
 [[routes]]
+path = "/few/v1/*"
+to = "ai"
+models = ["code"]
+[[routes]]
+path = "/careful/*"
+to = "origin"
+auth = "required"
+fresh_auth = "0s"
+[[routes]]
+path = "/hurried/*"
+to = "origin"
+timeout = "300ms"
+[[routes]]
+path = "/read/:id"
+to = "origin"
+methods = ["GET"]
+[[routes]]
 path = "/private/*"
 to = "origin"
 auth = "required"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 
 import pytest
 
 from tests.e2e.ask import Answer, ask, hello
 from tests.e2e.neighbours import Neighbours
-from tests.e2e.program import Gateway
-from tests.support.provider import ECHO
+from tests.e2e.program import Gateway, until
+from tests.support.provider import ECHO, silent
 
 CHAT, GENERATE = "/api/ai/chat", "/api/ai/generate"
 
@@ -198,3 +199,44 @@ def test_an_answer_that_is_none(gateway: Gateway, token: str, model: str, code: 
     answer = ask(gateway.url, CHAT, token=token, body=hello(model=f"main/{model}"))
     assert (answer.status, answer.json["error"]["code"]) == (502, code)
     assert "x-wws-attempts" in answer.headers
+
+
+def test_a_caller_who_leaves_ends_the_provider_s_work(gateway: Gateway, token: str, around: Neighbours) -> None:
+    body = json.dumps(hello(model="main/hanging")).encode()
+    around.main.script("hanging", silent)
+    host, port = gateway.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as connection:
+        head = f"POST {CHAT} HTTP/1.1\r\nHost: wws\r\nAuthorization: Bearer {token}\r\nContent-Length: {len(body)}\r\n"
+        connection.sendall(f"{head}X-Request-Id: who-left\r\n\r\n".encode() + body)
+        until(lambda: around.main.seen("hanging"), "the question")
+        open_before = around.main.open
+    until(lambda: around.main.open < open_before, "the end of the upstream connection", 0.9)  # before any timer of ours
+    line = gateway.logged("who-left")
+    assert (line["status"], line["outcome"], line["error_type"]) == (499, "client_closed", "caller_cancelled")
+
+
+def test_a_connection_that_the_provider_has_closed_costs_nobody_an_answer(
+    gateway: Gateway, token: str, around: Neighbours
+) -> None:
+    statuses = [ask(gateway.url, CHAT, token=token, body=hello(model="main/close-after")).status for _ in range(10)]
+    assert statuses == [200] * 10
+
+
+# what a route allows
+
+
+def test_a_route_for_few_models(gateway: Gateway, token: str, around: Neighbours) -> None:
+    target = "/few/v1/chat/completions"
+    assert ask(gateway.url, target, token=token, body=hello(model="auto", task="poetry")).headers["x-wws-model"] == "coder"
+    assert ask(gateway.url, target, token=token, body=hello(model="main/coder")).status == 200
+    for model in ("reasoning", "main/thinker", "backup/anything"):
+        answer = ask(gateway.url, target, token=token, body=hello(model=model))
+        assert (answer.status, answer.json["error"]["code"]) == (404, "model_not_found")
+    listed = [model["id"] for model in ask(gateway.url, "/few/v1/models", token=token).json["data"]]
+    assert listed == ["auto", "code", "main/coder", "backup/coder"]
+
+
+def test_a_route_for_few_methods(gateway: Gateway, around: Neighbours) -> None:
+    assert ask(gateway.url, "/read/7").json["method"] == "GET"
+    refused = ask(gateway.url, "/read/7", "DELETE")
+    assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ import pytest
 from tests.e2e.ask import ask, hello
 from tests.e2e.conftest import Start
 from tests.e2e.neighbours import Neighbours
-from tests.e2e.program import Gateway
+from tests.e2e.program import Gateway, until
 from tests.e2e.projects import SERVER, dead_port, project
 
 CHAT = "/api/ai/chat"
@@ -140,3 +141,25 @@ def test_a_supabase_key_that_is_wrong_is_our_fault_and_not_the_caller_s(start: S
     answer = ask(gateway.url, CHAT, token=around.supabase.mint("HS256"), body=hello())
     assert (answer.status, answer.json["error"]["code"]) == (500, "auth_misconfigured")
     assert b"sb_publishable" not in answer.body
+
+
+def test_an_origin_that_is_silent(gateway: Gateway, around: Neighbours) -> None:
+    around.origin.held = True
+    answer = ask(gateway.url, "/hurried/page")
+    assert (answer.status, answer.json["code"]) == (504, "origin_timeout")
+    around.call(around.origin.release)
+    assert ask(gateway.url, "/hurried/page").status == 200
+
+
+def test_more_at_once_than_there_is_room_for(start: Start, around: Neighbours, token: str) -> None:
+    gateway = start(project(around, server=SERVER + "max_in_flight = 2\n"))
+    around.origin.held = True
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(ask, gateway.url, "/private/page", token=token) for _ in range(2)]
+        until(lambda: around.origin.numbers["/private/page"] == 2, "both questions")
+        refused = ask(gateway.url, "/private/page", token=token)
+        assert (refused.status, refused.json["code"], refused.headers["retry-after"]) == (503, "overloaded", "1")
+        assert ask(gateway.url, "/healthz").status == 200  # it lives, and says so
+        around.call(around.origin.release)
+        assert [future.result().status for future in waiting] == [200, 200]
+    assert ask(gateway.url, "/private/page", token=token).status == 200

@@ -14,7 +14,7 @@ from tests.e2e.ask import ask, hello
 from tests.e2e.conftest import Start
 from tests.e2e.neighbours import Neighbours
 from tests.e2e.program import Gateway
-from tests.e2e.projects import project
+from tests.e2e.projects import SERVER, project
 
 CROWD = 100
 
@@ -114,3 +114,16 @@ def test_guessing_is_limited_by_address(start: Start, around: Neighbours, token:
     statuses = [ask(gateway.url, "/private/page", token=guess).status for _ in range(5)]
     assert statuses == [401, 401, 401, 429, 429]
     assert ask(gateway.url, "/healthz").status == 200
+
+
+def test_behind_a_proxy_it_is_the_client_s_address_that_counts(start: Start, around: Neighbours) -> None:
+    limits = '[limits]\ndefault = "2/min"\naddress = "2/min"\n'
+    gateway = start(project(around, limits=limits, server=SERVER + 'trusted_proxies = ["127.0.0.0/8"]\n'))
+
+    def seen_from(address: str, token: str | None = None) -> int:
+        return ask(gateway.url, "/open", token=token, headers={"X-Forwarded-For": address}).status
+
+    assert [seen_from("192.0.2.1", "wws_live_guess") for _ in range(4)] == [401, 401, 429, 429]
+    assert [seen_from("192.0.2.2") for _ in range(3)] == [200, 200, 429]
+    assert [seen_from("192.0.2.2, 192.0.2.3") for _ in range(3)] == [200, 200, 429]  # the last hop is who came to the proxy
+    assert around.origin.requests[-1].headers["x-forwarded-for"] == "192.0.2.3"

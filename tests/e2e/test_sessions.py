@@ -206,3 +206,15 @@ def test_sessions_outlive_a_restart(start: Start, around: Neighbours) -> None:
     gateway.start()
     around.supabase.mode = "down"
     assert ask(gateway.url, "/private/page", token=token).status == 200
+
+
+def test_a_route_that_is_asked_for_anew_each_time(gateway: Gateway, around: Neighbours) -> None:
+    session_id = str(uuid.uuid4())
+    token = around.supabase.mint(session_id=session_id)
+    assert [ask(gateway.url, "/careful/page", token=token).status for _ in range(3)] == [200] * 3
+    assert around.supabase.calls["user"] == 3
+    around.supabase.logout(session_id)
+    assert ask(gateway.url, "/careful/page", token=token).status == 401  # at once
+    around.supabase.mode = "down"
+    answer = ask(gateway.url, "/careful/page", token=around.supabase.mint())
+    assert (answer.status, answer.json["code"]) == (503, "auth_unavailable")

@@ -26,7 +26,7 @@ from wws.project.secret import MASK
         ),
         (
             "[attempts]\nxyzzy = 1",
-            "6: attempts.xyzzy: unknown key; allowed: assemble, max",
+            "6: attempts.xyzzy: unknown key; allowed: assemble, breaker, max, retry_floor, retry_percent",
         ),
         (
             '[providers.synthetic.timeouts]\nconect = "1s"',

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.project.files import ENVIRON, READY, examined, lines, problems, project
-from wws.core.policy import Limit, ModelRef, Policy, ProviderConfig, Route, Timeouts
+from wws.core.policy import Attempts, Limit, ModelRef, Policy, ProviderConfig, Route, Timeouts
 from wws.errors import ConfigError
 from wws.project.address import Address
 from wws.project.environment import DEV_VARS
@@ -93,6 +93,9 @@ def test_everything_that_can_be_set() -> None:
         kind = "openai"
         base_url = "http://127.0.0.1:8000/v1"
         anthropic_url = "http://127.0.0.1:8000/anthropic"
+        concurrency = 4
+        packs = 2
+        queue = 0
         [providers.local.timeouts]
         first_token = "20s"
         [providers.local.models."org/big".timeouts]
@@ -102,6 +105,9 @@ def test_everything_that_can_be_set() -> None:
         [attempts]
         max = 2
         assemble = false
+        breaker = false
+        retry_percent = 20
+        retry_floor = 0
         [models]
         only = "local/org/big"
         [[rules]]
@@ -118,6 +124,7 @@ def test_everything_that_can_be_set() -> None:
         [[routes]]
         path = "/v1/*"
         to = "ai"
+        mode = "buffer"
         [[routes]]
         path = "/api/:id"
         to = "api"
@@ -166,9 +173,9 @@ def test_everything_that_can_be_set() -> None:
     assert policy.address_limit is None
     local = Timeouts(connect=1.0, first_token=20.0)
     assert policy.timeouts == Timeouts(connect=1.0)
-    assert policy.providers == {
-        "local": ProviderConfig("local", "openai", "http://127.0.0.1:8000/v1", "http://127.0.0.1:8000/anthropic", timeouts=local)
-    }
+    base = ProviderConfig("local", "openai", "http://127.0.0.1:8000/v1", "http://127.0.0.1:8000/anthropic", timeouts=local)
+    assert policy.providers == {"local": replace(base, concurrency=4, packs=2, queue=0)}
+    assert policy.attempts == Attempts(2, False, False, 20, 0)
     assert policy.model_timeouts == {"local/org/big": replace(local, total=600.0)}
     assert policy.models == {"only": (ModelRef("local", "org/big"),)}
     assert [(rule.use, rule.reason) for rule in policy.rules] == [("only", "Rule 1: only"), ("only", "Rule 2: only")]
@@ -177,7 +184,7 @@ def test_everything_that_can_be_set() -> None:
     assert policy.origins == {"web": "http+unix:///run/web.sock", "api": "https://api.example.com/base"}
     assert policy.origin_timeouts == Timeouts(first_byte=1.0, idle=60.0)
     ai, api, rest = policy.routes
-    assert ai == Route("/v1/*", "ai", auth="required")
+    assert ai == Route("/v1/*", "ai", auth="required", mode="buffer")
     assert api.to == "origin"
     assert (api.target, api.methods, api.scopes, api.timeout, api.fresh_auth) == ("api", ("GET", "POST"), ("orders",), 3.0, 60.0)
     assert api.limit == Limit(5, 60.0, name="api", endpoint="/api/:id")

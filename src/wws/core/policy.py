@@ -69,6 +69,12 @@ class Attempts:
 
     max: int = 3
     assemble: bool = True
+    breaker: bool = True
+    """Whether a route that keeps failing is left alone for a while."""
+    retry_percent: int = 10
+    """How many of one provider's requests may be second tries."""
+    retry_floor: int = 3
+    """Second tries at one provider in 10 seconds that there may be in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +117,12 @@ class ProviderConfig:
     anthropic_url: str | None = None
     api_key: str | None = field(default=None, repr=False)
     timeouts: Timeouts = Timeouts()
+    concurrency: int | None = None
+    """Requests at a time per model; None: as the kind has it, see `packs`."""
+    packs: int = 1
+    """Of synthetic.new, which takes one request at a time per model and subscription pack."""
+    queue: int = 16
+    """How many may wait for one of those places, per model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +152,8 @@ class Route:
     unlimited: bool = False
     cache: CachePolicy = OFF
     timeout: float | None = None
+    mode: Literal["stream", "buffer"] = "stream"
+    """Of `ai` routes: streams are sent as they come, or when they are whole: until then another model can step in."""
     scopes: tuple[str, ...] = ()
     models: tuple[str, ...] | None = None
     fresh_auth: float | None = None

@@ -80,7 +80,7 @@ def policy(values: Values) -> Policy:
         providers=providers,
         timeouts=timeouts,
         model_timeouts=_model_timeouts(values.get("providers", {}), providers),
-        attempts=Attempts(value(values, "attempts.max"), value(values, "attempts.assemble")),
+        attempts=_attempts(values),
         models=models,
         rules=_rules(values, models),
         origins=_origins(values),
@@ -113,6 +113,11 @@ _TIMERS = ("connect", "first_byte", "first_token", "idle", "total")
 
 def _timeouts(table: Values, base: Timeouts) -> Timeouts:
     return replace(base, **{name: table[name] for name in _TIMERS if name in table})
+
+
+def _attempts(values: Values) -> Attempts:
+    names = ("max", "assemble", "breaker", "retry_percent", "retry_floor")
+    return Attempts(**{name: value(values, f"attempts.{name}") for name in names})
 
 
 def _origin_timeouts(values: Values) -> Timeouts:
@@ -164,6 +169,7 @@ def _providers(tables: Values, timeouts: Timeouts) -> dict[str, ProviderConfig]:
             anthropic_url=table.get("anthropic_url"),
             api_key=_reveal(table.get("api_key")),
             timeouts=_timeouts(table.get("timeouts", {}), timeouts),
+            **{key: table[key] for key in ("concurrency", "packs", "queue") if key in table},
         )
         for name, table in tables.items()
     }
@@ -214,7 +220,7 @@ def _routes(values: Values) -> tuple[Route, ...]:
 def _route(table: Values, values: Values) -> Route:
     kind, target = destination(table["to"])
     limit = table.get("limit")
-    optional = {name: table[name] for name in ("methods", "timeout", "scopes", "models", "fresh_auth") if name in table}
+    optional = {name: table[name] for name in ("methods", "timeout", "mode", "scopes", "models", "fresh_auth") if name in table}
     return Route(
         path=table["path"],
         to=kind,

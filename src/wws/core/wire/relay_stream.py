@@ -57,8 +57,8 @@ class RelayStream(UsageTap):
         self._counted = -1
         self._since = self._beat = 0.0
         self.committed = False
-        self.ending: Literal["", "done", "stall"] = ""
-        """Set by `tick` when the stream is to be ended by whoever sends it: as whole, or as stalled."""
+        self.ending = ""
+        """Set by `tick` when the stream is to be ended by whoever sends it: `done` as whole, `stall` as failed."""
 
     @property
     def state(self) -> State:

@@ -26,8 +26,8 @@ VALUES = st.recursive(
 OBJECTS = st.dictionaries(TEXTS, VALUES, max_size=5)
 TOKENS = [
     "{", "}", "[", "]", ",", ":", '"', "\\", "\\u", "\\ud83d", "\\uDE00", "\\ud800", "\\udc00", "d8", "a", "é", "\x00", "\x7f",
-    " ", "\n", "\t", "\v", "0", "1", "-", "+", ".", "e", "E9", "e999", "true", "false", "null", "NaN", "Infinity", '"a":', '"b":1',
-    "\ufeff",
+    " ", "\n", "\t", "\v", "0", "1", "-", "+", ".", "e", "E9", "e999", "true", "false", "null", "NaN", "Infinity", '"a":',
+    '"b":1', "\ufeff",
 ]  # fmt: skip
 NEARLY = st.lists(st.sampled_from(TOKENS), max_size=14).map(lambda tokens: "".join(tokens).encode())
 """What looks like JSON and mostly is none."""

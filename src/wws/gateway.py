@@ -20,7 +20,7 @@ from functools import partial
 
 from wws.bindings import Context, Env
 from wws.core.limit.fields import LimitFields
-from wws.core.policy import Policy, Route
+from wws.core.policy import Limit, Policy, Route
 from wws.core.route.table import Table, suspicious
 from wws.core.wire import notes
 from wws.errors import Refusal
@@ -36,6 +36,8 @@ __all__ = ["Gateway"]
 
 _log = logging.getLogger("wws.gateway")
 _SHED_WAIT = 1.0  # seconds until a shed caller should come back
+_READS = frozenset({"GET", "HEAD"})
+_RULES = 4096  # limits whose header lines are kept ready; a policy has far fewer
 
 
 class Gateway:
@@ -50,7 +52,7 @@ class Gateway:
         self._clock = env.wws.clock.monotonic
         self._observe = env.wws.observe
         self._cap = policy.max_in_flight
-        self._fields: dict[tuple[str, str], LimitFields] = {}
+        self._fields: dict[int, tuple[Limit, LimitFields]] = {}  # by id: hashing a Limit hashes all its fields
         self._own = {"/healthz": self._health, "/readyz": self._readiness}
 
     async def handle(self, request: Request, env: Env, ctx: Context) -> Response:
@@ -163,7 +165,7 @@ class Gateway:
         trail = ctx.trail
         if route.to == "function":
             raise Refusal("not_found", "This route names a function, and no functions are loaded here.")
-        if route.cache.mode == "off":
+        if route.cache.mode == "off" and request.method in _READS:  # another method may have changed what is stored
             trail.cache_status, trail.cache_outcome = "fwd=bypass", "bypass"
             return await origin()
         started = self._clock()
@@ -178,11 +180,12 @@ class Gateway:
         rule, decision = ctx.trail.limit_rule, ctx.trail.limit_decision
         if rule is None or decision is None:
             return ""
-        key = (rule.endpoint, rule.name)
-        fields = self._fields.get(key)
-        if fields is None:
-            fields = self._fields[key] = LimitFields(rule)
-        return fields.render(decision)
+        known = self._fields.get(id(rule))
+        if known is None or known[0] is not rule:
+            if len(self._fields) >= _RULES:
+                self._fields.clear()
+            known = self._fields[id(rule)] = (rule, LimitFields(rule))
+        return known[1].render(decision)
 
     def _finished(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wws.bindings import Context, Endpoint, Env
+from wws.core.cache.validate import CONDITIONAL
 from wws.core.policy import Route, Timeouts
 from wws.core.wire import hygiene
 from wws.errors import ConnectFailed, Refusal, UpstreamError, UpstreamMalformed, UpstreamTimeout
@@ -38,7 +39,8 @@ def _origin(env: Env, route: Route) -> _Origin:
 
 
 async def relay_origin(request: Request, env: Env, ctx: Context, route: Route, conditional: list[Pair] | None = None) -> Response:
-    """Sends `request` to the route's origin. `conditional` are validators to add, for a cache that revalidates.
+    """Sends `request` to the route's origin. `conditional`, where it is a list, replaces the client's own validators: a cache
+    asks with those of what it holds, or with none when it wants the whole answer.
 
     The origin sees `X-User-ID` and `X-User-Role` of the verified user, or neither. Raises `Refusal`: `origin_unreachable`,
     `origin_timeout`, `origin_malformed`, `not_found` where no origin is configured.
@@ -46,9 +48,8 @@ async def relay_origin(request: Request, env: Env, ctx: Context, route: Route, c
     origin = _origin(env, route)
     connection = request.headers.first.get(b"connection")
     headers = hygiene.to_origin(request.headers.raw, connection)
-    if conditional:
-        replaced = {name for name, _ in conditional}
-        headers = [pair for pair in headers if pair[0] not in replaced] + conditional
+    if conditional is not None:
+        headers = [pair for pair in headers if pair[0] not in CONDITIONAL] + conditional
     headers += _ours(request, ctx)
     trail = ctx.trail
     clock = env.wws.clock.monotonic

@@ -28,7 +28,7 @@ _NOT_NOMINABLE = frozenset({b"host", b"authorization", b"cache-control", b"cooki
 
 _DROPPED = HOP_BY_HOP | CLAIMS
 # From an origin: framing and hop-by-hop, and the names that are ours to say.
-_DROPPED_BACK = HOP_BY_HOP | {b"x-request-id", b"date"}
+_DROPPED_BACK = HOP_BY_HOP | {b"x-request-id"}
 
 
 def nominated(headers: list[Pair]) -> frozenset[bytes]:

@@ -15,9 +15,15 @@ CLOSE = b"connection: close\r\n"
 
 
 def head(response: Response, date: bytes, framing: bytes, close: bool) -> bytes:
-    """Status line and fields. `framing` is the `content-length` or `transfer-encoding` line, or b""."""
+    """Status line and fields. `framing` is the `content-length` or `transfer-encoding` line, or b"".
+
+    `date` is added where the answer has no Date: that of an origin, or of a stored answer, says when it was made (RFC 9110
+    section 6.6.1).
+    """
     parts = [STATUS_LINES[response.status]]
     for name, value in response.headers.raw:
+        if name == b"date":
+            date = b""
         parts += (name, b": ", value, b"\r\n")
     parts.append(date)
     if response.notes:

@@ -211,6 +211,8 @@ class Pump:
     @staticmethod
     def drop(stream: Stream) -> None:
         """Closes a stream that nobody will read."""
+        if stream.transform is not None:
+            stream.transform.end("client_closed")
         if isinstance(stream, Piped):
             stream.cancel()
         else:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
-import logging
 import os
 import secrets
 import signal
-import sqlite3
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -25,6 +23,7 @@ from wws.hosts.server import demo as demo_parts
 from wws.hosts.server.background import Background
 from wws.hosts.server.crypto import CryptographyVerifier
 from wws.hosts.server.dialer import Dialer
+from wws.hosts.server.housekeeping import Housekeeping
 from wws.hosts.server.limits import ServerLimits
 from wws.hosts.server.server import App, Server, tls_context
 from wws.http import Outcome, Request, Response
@@ -43,11 +42,6 @@ __all__ = ["application", "serve"]
 
 GRACE = 30.0
 """Seconds that answers in progress get after a signal to stop: the usual termination grace of process supervisors."""
-HOUSEKEEPING = 5.0
-"""Seconds between writes of the ledger and sweeps of the store."""
-_SWEPT = 1000  # expired entries removed in one go
-
-_log = logging.getLogger("wws.server")
 
 
 def serve(project: Project, demo: bool = False) -> int:
@@ -148,7 +142,8 @@ async def _run(project: Project, demo: bool, loop: asyncio.AbstractEventLoop, st
     words = f"ready on {server.scheme}://{bound}"
     if admin is not None:
         words += f", admin on http://{await _listen(admin, str(settings.admin), 'server.admin', project)}"
-    housekeeping = loop.create_task(_keep_house(tally, ledger, store, loop))
+    housekeeping = Housekeeping(tally, ledger, store, loop)
+    rounds = loop.create_task(housekeeping.keep())
     if demo:
         base = f"{server.scheme}://{bound}"
         sys.stdout.write(demo_parts.welcome(base, await demo_parts.make_key(env), sandboxed, origin is not None))
@@ -163,14 +158,13 @@ async def _run(project: Project, demo: bool, loop: asyncio.AbstractEventLoop, st
     gateway.ready = False
     await server.stop(GRACE)
     await background.drain(GRACE / 6)
-    housekeeping.cancel()
+    rounds.cancel()
     for other in (admin, origin):
         if other is not None:
             await other.stop(0.0)
     dialer.close()
     log.flush()
-    tally.drain()
-    ledger.write(ledger.take())
+    housekeeping.last()
 
 
 def _bindings(project: Project, store: Store) -> dict[str, Any]:
@@ -209,17 +203,3 @@ def _stop_signals(loop: asyncio.AbstractEventLoop) -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     return stop
-
-
-async def _keep_house(tally: Tally, ledger: Ledger, store: Store, loop: asyncio.AbstractEventLoop) -> None:
-    """Writes the ledger, and removes what has expired, a little at a time."""
-    while True:
-        await asyncio.sleep(HOUSEKEEPING)
-        tally.drain()
-        rows = ledger.take()
-        if rows:
-            try:
-                await loop.run_in_executor(None, ledger.write, rows)
-            except sqlite3.Error as error:
-                _log.error("the ledger cannot be written: %s", error)
-        await store.sweep(_SWEPT)

@@ -15,6 +15,7 @@ CHECKS = (
     server.tls,
     server.proxies,
     server.store,
+    server.not_yet,
     server.sessions,
     server.limits,
     server.ages,

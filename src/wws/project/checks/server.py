@@ -12,8 +12,15 @@ from wws.project.checks.subject import Subject
 from wws.project.document import nearest, not_set
 from wws.project.durations import duration
 from wws.project.kinds import PATTERN, shape
+from wws.project.schema import default
 
-__all__ = ["ages", "limits", "listeners", "proxies", "sessions", "store", "tls"]
+__all__ = ["ages", "limits", "listeners", "not_yet", "proxies", "sessions", "store", "tls"]
+
+NOT_YET = {
+    "workers": "has no effect yet: one process serves, on one core",
+    "function_limit": "has no effect yet: no functions are loaded",
+}
+"""Keys of `[server]` that are read and checked, and do nothing."""
 
 
 def listeners(subject: Subject) -> None:
@@ -52,6 +59,13 @@ def store(subject: Subject) -> None:
         subject.report.problem(
             path, 'found "memory:" with several workers, of which each would count alone; allowed: "lmdb:PATH", or workers = 1'
         )
+
+
+def not_yet(subject: Subject) -> None:
+    given = subject.values.get("server", {})
+    for name, words in NOT_YET.items():
+        if name in given and given[name] != default(f"server.{name}"):
+            subject.report.warning(("server", name), words)
 
 
 def sessions(subject: Subject) -> None:

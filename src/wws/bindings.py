@@ -136,7 +136,8 @@ class Endpoint:
 class Dial(Protocol):
     """One HTTP exchange with a configured upstream; redirects are not followed.
 
-    `target` is the request target, base path included. `headers` lack `host` and framing fields, which the host adds.
+    `target` is the request target, base path included. `headers` lack `host` and framing fields, which the host adds; a list that
+    was given is not changed afterwards.
     The answer comes when its head has arrived; its body is `bytes` when it has arrived whole too, else a `Stream`.
     1xx answers other than 101 are dropped. Raises `UpstreamError`. `deadline` is monotonic seconds.
     """

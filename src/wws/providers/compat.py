@@ -91,10 +91,10 @@ class CompatProvider:
     async def send(self, call: Call, dial: Dial) -> Response:
         """See `bindings.Provider`. `call.operation` is one of `operations`."""
         way = self._ways[call.operation]
-        headers = (way.stream if call.stream else way.plain).copy()
+        headers = way.stream if call.stream else way.plain  # the same list each time: a dial may know it
         if way.anthropic:
             first = call.headers.first
-            headers += [(name, first[name]) for name in PASSED if name in first]
+            headers = headers + [(name, first[name]) for name in PASSED if name in first]
             if PASSED[0] not in first:
                 headers.append(ANTHROPIC_VERSION)
         body = self._write(call) if way.method == "POST" else b""

@@ -18,12 +18,25 @@ from wws.http import Body, Pair, Response
 
 # RFC 9110 section 9.2.2: these may be sent again when a kept connection turns out to be closed.
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
+_HEADS_KEPT = 64
+
+
+class _Head:
+    """A head, and what it was made of."""
+
+    __slots__ = ("endpoint", "head", "headers", "method")
+
+    def __init__(self, endpoint: Endpoint, method: str, headers: list[Pair], head: bytes) -> None:
+        self.endpoint = endpoint
+        self.method = method
+        self.headers = headers
+        self.head = head
 
 
 class Dialer:
     """One `Dial` for one event loop. `tick` is called by the server; `close` at the end."""
 
-    __slots__ = ("_context", "_limits", "_loop", "_pools")
+    __slots__ = ("_context", "_heads", "_limits", "_loop", "pools")
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, limits: UpstreamLimits | None = None, context: ssl.SSLContext | None = None
@@ -31,7 +44,8 @@ class Dialer:
         self._loop = loop
         self._limits = limits or UpstreamLimits()
         self._context = context
-        self._pools: dict[str, Pool] = {}
+        self.pools: dict[str, Pool] = {}
+        self._heads: dict[str, _Head] = {}
 
     def _pool(self, endpoint: Endpoint) -> Pool:
         if endpoint.scheme == "https" and self._context is None:
@@ -39,7 +53,7 @@ class Dialer:
             self._context.minimum_version = ssl.TLSVersion.TLSv1_2
             self._context.set_alpn_protocols(["http/1.1"])
         context = self._context if endpoint.scheme == "https" else None
-        pool = self._pools[endpoint.origin] = Pool(endpoint, self._loop, self._limits, context)
+        pool = self.pools[endpoint.origin] = Pool(endpoint, self._loop, self._limits, context)
         return pool
 
     async def send(
@@ -53,15 +67,16 @@ class Dialer:
         deadline: float | None = None,
     ) -> Response:
         """See `wws.bindings.Dial`."""
-        pool = self._pools.get(endpoint.origin) or self._pool(endpoint)
+        pool = self.pools.get(endpoint.origin) or self._pool(endpoint)
         payload: bytes | Body = body
         if not isinstance(body, bytes):
             whole = body.ready()
             payload = body if whole is None else whole
-        parts = [f"{method} {target} HTTP/1.1\r\nhost: {endpoint.authority}\r\n".encode("ascii")]
-        for name, value in headers:
-            parts += (name, b": ", value, b"\r\n")
-        head = b"".join(parts)
+        known = self._heads.get(target)
+        if known is not None and known.headers is headers and known.endpoint is endpoint and known.method == method:
+            head = known.head
+        else:
+            head = self._head(endpoint, method, target, headers)
         end = math.inf if deadline is None else deadline
         connection = pool.take() or await pool.connect(self._connect_timeout(timeouts, end))
         answer = connection.exchange(head, payload, method, timeouts, end)
@@ -82,6 +97,18 @@ class Dialer:
             _abandon(connection, answer)
             raise
 
+    def _head(self, endpoint: Endpoint, method: str, target: str, headers: list[Pair]) -> bytes:
+        """The head up to the framing field. That of a list of headers which comes again, as AI providers' do, is kept."""
+        parts = [f"{method} {target} HTTP/1.1\r\nhost: {endpoint.authority}\r\n".encode("ascii")]
+        for name, value in headers:
+            parts += (name, b": ", value, b"\r\n")
+        head = b"".join(parts)
+        if method == "POST":
+            if len(self._heads) >= _HEADS_KEPT:
+                self._heads.clear()
+            self._heads[target] = _Head(endpoint, method, headers, head)
+        return head
+
     def _connect_timeout(self, timeouts: Timeouts, deadline: float) -> float:
         left = deadline - self._loop.time()
         if left <= 0:
@@ -90,18 +117,18 @@ class Dialer:
 
     def tick(self, now: float) -> None:
         """Looks at every timer."""
-        for pool in self._pools.values():
+        for pool in self.pools.values():
             pool.check(now)
 
     def close(self) -> None:
         """Closes every connection."""
-        for pool in self._pools.values():
+        for pool in self.pools.values():
             pool.close()
 
     @property
     def open_connections(self) -> int:
         """How many connections there are, idle ones included."""
-        return sum(len(pool.connections) for pool in self._pools.values())
+        return sum(len(pool.connections) for pool in self.pools.values())
 
 
 def _abandon(connection: UpstreamConnection, answer: asyncio.Future[Response] | Answer) -> None:

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import itertools
 import os
 import secrets
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from wws.admin.app import Admin
 from wws.bindings import Context, Env, Namespace, Secrets, Services, SystemClock
-from wws.core.trail import Trail
-from wws.core.wire.notes import acceptable_id
 from wws.errors import ConfigError, Problem
 from wws.gateway import Gateway
 from wws.hosts.server import demo as demo_parts
+from wws.hosts.server.application import Application
 from wws.hosts.server.background import Background
 from wws.hosts.server.crypto import CryptographyVerifier
 from wws.hosts.server.dialer import Dialer
 from wws.hosts.server.housekeeping import Housekeeping
 from wws.hosts.server.limits import ServerLimits
-from wws.hosts.server.server import App, Server, tls_context
-from wws.http import Outcome, Request, Response
+from wws.hosts.server.server import Server, tls_context
+from wws.http import Outcome, Request
 from wws.observe.ledger import Ledger
 from wws.observe.log import RequestLog, configure
 from wws.observe.metrics import Metrics
@@ -38,7 +36,7 @@ from wws.providers import make_providers
 from wws.providers.sandbox import SandboxProvider
 from wws.stores import Store, open_store
 
-__all__ = ["application", "serve"]
+__all__ = ["serve"]
 
 GRACE = 30.0
 """Seconds that answers in progress get after a signal to stop: the usual termination grace of process supervisors."""
@@ -54,24 +52,6 @@ def serve(project: Project, demo: bool = False) -> int:
     else:
         uvloop.run(_serve(project, demo))
     return 0
-
-
-def application(gateway: Gateway, env: Env, background: Callable[[Any], None]) -> App:
-    """The gateway as an app of the data plane: gives each request its id, its deadline and its trail."""
-    prefix = secrets.token_hex(5)
-    numbers = itertools.count()
-    monotonic = env.wws.clock.monotonic
-    total = env.wws.policy.timeouts.total
-
-    def app(request: Request) -> Coroutine[Any, Any, Response]:
-        given = request.headers.first.get(b"x-request-id")
-        request_id = f"{prefix}{next(numbers):08x}"
-        if given is not None and acceptable_id(text := given.decode("latin-1")):
-            request_id = text
-        now = monotonic()
-        return gateway.handle(request, env, Context(request_id, now + total, Trail(now), background))
-
-    return app
 
 
 class _Observers:
@@ -124,7 +104,7 @@ async def _run(project: Project, demo: bool, loop: asyncio.AbstractEventLoop, st
     env = Env(services, _bindings(project, store))
     gateway = Gateway(env)
     server = Server(
-        application(gateway, env, background),
+        Application(gateway, env, background, secrets.token_hex(5)),
         loop,
         limits=ServerLimits(
             header_timeout=settings.header_timeout, keep_alive=settings.keep_alive, connections=settings.max_connections

@@ -1,0 +1,37 @@
+"""The gateway as an app of the data plane: each request gets its id, its deadline and its trail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from wws.bindings import Context, Env
+from wws.core.trail import Trail
+from wws.core.wire.notes import acceptable_id
+from wws.gateway import Gateway
+from wws.http import Request, Response
+
+
+class Application:
+    """An app for `Server`. `prefix` makes request ids of this process its own."""
+
+    __slots__ = ("_background", "_env", "_gateway", "_monotonic", "_number", "_prefix", "_total")
+
+    def __init__(self, gateway: Gateway, env: Env, background: Callable[[Any], None], prefix: str) -> None:
+        self._gateway = gateway
+        self._env = env
+        self._background = background
+        self._prefix = prefix
+        self._number = 0
+        self._monotonic = env.wws.clock.monotonic
+        self._total = env.wws.policy.timeouts.total
+
+    def __call__(self, request: Request) -> Coroutine[Any, Any, Response]:
+        given = request.headers.first.get(b"x-request-id")
+        if given is not None and acceptable_id(text := given.decode("latin-1")):
+            request_id = text
+        else:
+            self._number += 1
+            request_id = f"{self._prefix}{self._number:08x}"
+        now = self._monotonic()
+        return self._gateway.handle(request, self._env, Context(request_id, now + self._total, Trail(now), self._background))

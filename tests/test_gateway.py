@@ -1,0 +1,206 @@
+"""The way of a request through the gateway: the steps in order, and what of them the answer tells."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.support.clock import FakeClock
+from tests.support.dial import ScriptedDial
+from tests.support.services import Background, make_env
+from wws.bindings import Context
+from wws.core.limit.decision import Decision
+from wws.core.policy import OFF, CachePolicy, Limit, Policy, Route
+from wws.core.trail import Trail
+from wws.errors import ConnectFailed, StoreError
+from wws.gateway import Gateway
+from wws.http import Outcome, Request, Response, Stream
+
+KEPT = CachePolicy("fixed", per="public")
+URL = "http://127.0.0.1:3000"
+
+
+class World:
+    """A gateway with one origin, and what `observe` was told."""
+
+    def __init__(self, *routes: Route, **policy: Any) -> None:
+        self.clock = FakeClock()
+        self.dial = ScriptedDial()
+        self.background = Background()
+        self.told: list[tuple[str, int, Outcome, int]] = []
+        routes = routes or (Route("/*", "origin", auth="none"),)
+        self.env = make_env(
+            Policy(origins={"default": URL}, routes=routes, **policy),
+            self.clock,
+            dial=self.dial,
+            background=self.background,
+            observe=self._observe,
+        )
+        self.gateway = Gateway(self.env)
+
+    def _observe(self, request: Request, ctx: Context, status: int, outcome: Outcome, sent: int) -> None:
+        self.told.append((request.path, status, outcome, sent))
+
+    async def ask(self, target: str, method: str = "GET", **fields: str) -> Response:
+        request = Request(method, target, {name.replace("_", "-"): value for name, value in fields.items()}, client="192.0.2.1")
+        now = self.clock.monotonic()
+        return await self.gateway.handle(request, self.env, Context("req-1", now + 300.0, Trail(now), self.background))
+
+
+def note(response: Response, name: str) -> str | None:
+    """One of the gateway's own header lines."""
+    found = re.search(rf"^{name}: (.*)\r$", response.notes, re.MULTILINE)
+    return found and found[1]
+
+
+async def test_a_write_on_an_uncached_route_reaches_what_is_cached_on_another() -> None:
+    """The one route keeps what the other one changes: RFC 9111 section 4.4."""
+    world = World(
+        Route("/page", "origin", auth="none", methods=("GET",), cache=KEPT),
+        Route("/page", "origin", auth="none", methods=("POST", "DELETE"), cache=OFF),
+    )
+    world.dial.on("GET", "/page", Response(b"old"), Response(b"new"))
+    world.dial.on("POST", "/page", Response(b"done"))
+    assert (await world.ask("/page")).body == b"old"
+    assert (await world.ask("/page")).body == b"old"
+    assert world.dial.count("/page") == 1
+    written = await world.ask("/page", "POST")
+    assert written.body == b"done"
+    assert note(written, "cache-status") == "wws; fwd=bypass"
+    assert (await world.ask("/page")).body == b"new"
+
+
+async def test_reading_an_uncached_route_does_not_touch_the_cache() -> None:
+    world = World(Route("/*", "origin", auth="none", cache=OFF))
+    world.dial.on("GET", "/a", Response(b"1"), Response(b"2"))
+    world.dial.on("HEAD", "/a", Response(b""))
+    assert [(await world.ask("/a")).body for _ in range(2)] == [b"1", b"2"]
+    response = await world.ask("/a", "HEAD")
+    assert note(response, "cache-status") == "wws; fwd=bypass"
+    assert note(response, "x-wws-cache") == "BYPASS"
+    assert "cache_manager" not in world.env.wws.state
+
+
+async def test_each_limit_is_told_with_its_own_numbers() -> None:
+    """Two routes may give one name and one path to limits that are not the same."""
+    world = World(
+        Route("/x", "origin", auth="none", methods=("GET",), limit=Limit(5, 60.0, name="x", endpoint="/x")),
+        Route("/x", "origin", auth="none", methods=("POST",), limit=Limit(7, 10.0, name="x", endpoint="/x")),
+    )
+    for method in ("GET", "POST"):
+        world.dial.on(method, "/x", Response(b""))
+    for _ in range(2):
+        read, written = await world.ask("/x"), await world.ask("/x", "POST")
+        assert note(read, "ratelimit-policy") == '"x";q=5;w=60'
+        assert note(written, "ratelimit-policy") == '"x";q=7;w=10'
+        assert note(read, "x-ratelimit-limit-requests") == "5"
+        assert note(written, "x-ratelimit-limit-requests") == "7"
+
+
+def test_lines_follow_the_limit_itself_and_not_what_it_is_called() -> None:
+    world = World()
+    seen = []
+    for count, period in [(5, 60.0), (7, 60.0), (5, 10.0), (5, 60.0)]:
+        ctx = Context("r", 0.0, Trail(0.0), world.background)
+        ctx.trail.limit_rule = Limit(count, period, name="same", endpoint="same")
+        ctx.trail.limit_decision = Decision(True, 1, 0.0, 1.0)
+        seen.append(world.gateway._limit_lines(ctx).split("\r\n")[0])
+    assert seen == [f'ratelimit-policy: "same";q={q};w={w}' for q, w in [(5, 60), (7, 60), (5, 10), (5, 60)]]
+
+
+async def test_the_own_pages_ask_nobody() -> None:
+    world = World(Route("/*", "origin", auth="required"))
+    assert (await world.ask("/healthz")).body == b'{"status":"ok"}'
+    assert (await world.ask("/readyz")).status == 200
+    world.gateway.ready = False
+    draining = await world.ask("/readyz")
+    assert (draining.status, b"draining" in bytes(draining.body)) == (503, True)  # type: ignore[arg-type]  # it is no stream
+    assert (await world.ask("/healthz")).status == 200
+    assert not world.dial.calls
+
+
+@pytest.mark.parametrize(
+    ("target", "method", "status", "code"),
+    [
+        ("/nowhere", "GET", 404, b"not_found"),
+        ("/only/posts", "GET", 405, b"method_not_allowed"),
+        ("/a/../secret", "GET", 400, b"invalid_request"),
+        ("/locked", "GET", 401, b"missing_credential"),
+    ],
+)
+async def test_what_is_refused_is_told_with_its_code(target: str, method: str, status: int, code: bytes) -> None:
+    world = World(
+        Route("/a/*", "origin", auth="none"),
+        Route("/only/posts", "origin", auth="none", methods=("POST",)),
+        Route("/locked", "origin", auth="required"),
+    )
+    response = await world.ask(target, method)
+    assert response.status == status
+    assert isinstance(response.body, bytes)
+    assert b'"code":"%b"' % code in response.body
+    assert response.headers["content-type"] == "application/problem+json"
+    assert note(response, "x-request-id") == "req-1"
+    assert world.told == [(target, status, "done", len(response.body))]
+    assert world.gateway.in_flight == 0
+    assert not world.dial.calls
+
+
+async def test_more_than_the_capacity_is_shed_and_comes_back() -> None:
+    world = World(max_in_flight=1)
+    world.dial.on("GET", "/a", Response(Stream(iter_of(b"x"))))
+    first = await world.ask("/a")
+    assert world.gateway.in_flight == 1  # its stream has not ended
+    second = await world.ask("/a")
+    assert (second.status, second.headers["retry-after"]) == (503, "1")
+    assert first.finish is not None
+    first.finish("done", 1)
+    assert world.gateway.in_flight == 0
+    assert (await world.ask("/a")).status == 200
+    assert world.told == [("/a", 503, "done", len(bytes(second.body))), ("/a", 200, "done", 1)]  # type: ignore[arg-type]
+
+
+def iter_of(*pieces: bytes) -> Any:
+    async def run() -> Any:
+        for piece in pieces:
+            yield piece
+
+    return run()
+
+
+async def test_a_failure_behind_us_is_not_counted_against_the_caller() -> None:
+    world = World(Route("/x", "origin", auth="none", limit=Limit(2, 60.0, name="x", endpoint="/x")))
+    world.dial.on("GET", "/x", ConnectFailed("refused"), ConnectFailed("refused"), Response(b"ok"))
+    for _ in range(2):
+        assert (await world.ask("/x")).status == 502
+        await world.background.drain()
+    assert [(await world.ask("/x")).status for _ in range(3)] == [200, 200, 429]
+
+
+async def test_an_error_of_ours_says_nothing_of_itself(caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+    world.dial.on("GET", "/x", RuntimeError("the planted detail"), Response(b"ok"))
+    response = await world.ask("/x")
+    assert response.status == 500
+    assert b"planted" not in bytes(response.body)  # type: ignore[arg-type]  # it is no stream
+    assert "the planted detail" in caplog.text
+    assert (await world.ask("/x")).status == 200
+    assert world.gateway.in_flight == 0
+
+
+async def test_a_counter_that_fails_is_told_in_the_answer() -> None:
+    class Broken:
+        async def take(self, *args: object, **kwargs: object) -> Decision:
+            raise StoreError("gone")
+
+        async def give(self, *args: object, **kwargs: object) -> None:
+            raise StoreError("gone")
+
+    world = World()
+    world.env.wws.counter = Broken()
+    world.dial.on("GET", "/x", Response(b"ok"))
+    response = await world.ask("/x")
+    assert response.status == 200
+    assert note(response, "x-wws-degraded") == "limit"
+    assert note(response, "ratelimit") is None

@@ -66,10 +66,10 @@ class Housekeeping:
             error = raised
         self._told("sweeping the store", error)
 
-    def last(self) -> None:
-        """Writes what is left, blocking, when nothing else runs any more."""
+    async def last(self) -> None:
+        """Writes what is left at the end."""
         try:
-            self._ledger.write(self._rows())
+            await self._loop.run_in_executor(None, self._ledger.write, self._rows())
         except sqlite3.Error as error:
             _log.error("the last rows of the ledger are lost: %s", error)
 

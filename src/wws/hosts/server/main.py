@@ -144,7 +144,7 @@ async def _run(project: Project, demo: bool, loop: asyncio.AbstractEventLoop, st
             await other.stop(0.0)
     dialer.close()
     log.flush()
-    housekeeping.last()
+    await housekeeping.last()
 
 
 def _bindings(project: Project, store: Store) -> dict[str, Any]:

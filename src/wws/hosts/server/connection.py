@@ -67,8 +67,8 @@ class _Deaf:
 _DEAF = _Deaf()
 
 
-class Connection(asyncio.Protocol):
-    """The protocol object of one accepted socket."""
+class Connection:
+    """The protocol object of one accepted socket: an `asyncio.Protocol` in all but ancestry, which compiled code pays for."""
 
     __slots__ = (
         "_backlog", "_body", "_body_mark", "_body_since", "_closing", "_discarded", "_fields", "_head_bytes",
@@ -470,6 +470,8 @@ class Connection(asyncio.Protocol):
         limits, transport = self._server.limits, self._transport
         if transport is None:
             return
+        if self._pump is not None:
+            self._pump.check(now, self._stalled is not None)
         if self._closing is not None:
             self._check_closing(now, limits, transport)
         elif self._stalled is not None:

@@ -25,21 +25,21 @@ _SWITCHING = 101
 _MAX_TRAILERS = 100
 
 
-class UpstreamConnection(asyncio.Protocol):
-    """Sends one request at a time and parses the answers, as strictly as the server side parses requests.
+class UpstreamConnection:
+    """An `asyncio.Protocol` in all but ancestry. Sends one request at a time and parses the answers, as strictly as the server side parses requests.
 
     `due` is the monotonic second at which the exchange counts as silent; the pool's owner looks at it every tick.
     """
 
     __slots__ = (
-        "_answer", "_clogged", "_complete", "_fields", "_head_bytes", "_head_done", "_loop", "_paused", "_pieces",
+        "_answer", "_clogged", "_complete", "_fields", "_head_bytes", "_head_done", "_paused", "_pieces",
         "_pool", "_stream", "_timeouts", "_total", "_transport", "_upload", "_writable", "answered", "broken", "due",
-        "head_request", "idle_since", "keep_alive", "parser", "phase", "reused", "until_eof",
+        "head_request", "idle_since", "keep_alive", "loop", "parser", "phase", "reused", "until_eof",
     )  # fmt: skip
 
     def __init__(self, pool: Pool, loop: asyncio.AbstractEventLoop) -> None:
         self._pool = pool
-        self._loop = loop
+        self.loop = loop
         self._transport: Transport | None = None
         self.parser = httptools.HttpResponseParser(self)
         self.broken = False
@@ -85,9 +85,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._timeouts = timeouts
         self._total = deadline
         self.phase = "first_byte"
-        self.due = min(self._loop.time() + timeouts.first_byte, deadline)
-        free = asyncio.current_task(self._loop) is None
-        answer: asyncio.Future[Response] | Answer = Answer(self._loop) if free else self._loop.create_future()
+        self.due = min(self.loop.time() + timeouts.first_byte, deadline)
+        free = asyncio.current_task(self.loop) is None
+        answer: asyncio.Future[Response] | Answer = Answer(self.loop) if free else self.loop.create_future()
         self._answer = answer
         if isinstance(body, bytes):
             if body or method in _BODY_EXPECTED:
@@ -95,7 +95,7 @@ class UpstreamConnection(asyncio.Protocol):
             else:
                 transport.write(head + b"\r\n")
         else:
-            self._upload = self._loop.create_task(self._send_body(head, body))
+            self._upload = self.loop.create_task(self._send_body(head, body))
         return answer
 
     async def _send_body(self, head: bytes, body: Body) -> None:
@@ -120,7 +120,7 @@ class UpstreamConnection(asyncio.Protocol):
                 transport.write(LAST_CHUNK)
             if not self._head_done and self._timeouts is not None:
                 self.phase = "first_byte"
-                self.due = min(self._loop.time() + self._timeouts.first_byte, self._total)
+                self.due = min(self.loop.time() + self._timeouts.first_byte, self._total)
             elif not self._paused:
                 self._expect_idle()
         except Exception as error:
@@ -130,7 +130,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Something is due within the idle time."""
         if self._timeouts is not None and not self._complete:
             self.phase = "idle"
-            self.due = min(self._loop.time() + self._timeouts.idle, self._total)
+            self.due = min(self.loop.time() + self._timeouts.idle, self._total)
 
     def cancel(self) -> None:
         """Nobody wants the answer: the upstream sees its connection close."""
@@ -162,6 +162,12 @@ class UpstreamConnection(asyncio.Protocol):
     def discard(self) -> None:
         """Closes a connection that is not to be used again."""
         self._close()
+
+    def expect(self, until: float) -> None:
+        """The next piece is due by `until`, if nothing is due sooner."""
+        if until < self.due and not self._complete:
+            self.phase = "first_token"
+            self.due = until
 
     def check(self, now: float) -> None:
         """Fails the exchange when it has been silent past `due`."""
@@ -230,7 +236,7 @@ class UpstreamConnection(asyncio.Protocol):
                 return
             if not self._paused and self._timeouts is not None:
                 self.phase = "idle"
-                self.due = min(self._loop.time() + self._timeouts.idle, self._total)
+                self.due = min(self.loop.time() + self._timeouts.idle, self._total)
         self._deliver()
 
     # httptools callbacks
@@ -355,7 +361,7 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             self._transport.resume_reading()
             if self._timeouts is not None:
-                self.due = min(self._loop.time() + self._timeouts.idle, self._total)
+                self.due = min(self.loop.time() + self._timeouts.idle, self._total)
 
 
 _BODY_EXPECTED = frozenset({"POST", "PUT", "PATCH"})
@@ -379,7 +385,8 @@ class UpstreamStream(Piped):
         self._ended = False
         self._error: Exception | None = None
         self._sink: Sink | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiter: asyncio.Future[None] | Answer | None = None
+        self.held = b""
 
     # fed by the connection
 
@@ -401,7 +408,11 @@ class UpstreamStream(Piped):
         self._error = error
         if self._sink is not None:
             self._sink.end(error)
-        self._wake()
+        elif error is None:
+            self._wake()
+        else:
+            # An error may come in the midst of another request's step.
+            self._connection.loop.call_soon(self._wake)
 
     def _wake(self) -> None:
         waiter, self._waiter = self._waiter, None
@@ -422,6 +433,23 @@ class UpstreamStream(Piped):
             self._connection.hold(False)
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
+        return self._take()
+
+    async def next(self, until: float = math.inf) -> bytes:
+        """See `Stream.next`. Who is no task yet does not become one by waiting here."""
+        while not self._pieces:
+            if self._ended:
+                if self._error is not None:
+                    raise self._error
+                return b""
+            connection = self._connection
+            connection.hold(False)
+            connection.expect(until)
+            loop = connection.loop
+            waiter: asyncio.Future[None] | Answer
+            waiter = Answer(loop) if asyncio.current_task(loop) is None else loop.create_future()
+            self._waiter = waiter
+            await waiter
         return self._take()
 
     def _take(self) -> bytes:

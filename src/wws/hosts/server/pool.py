@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
+from typing import Any
 
 from wws.bindings import Endpoint
 from wws.errors import ConnectFailed, UpstreamTimeout
@@ -15,7 +16,7 @@ from wws.hosts.server.limits import UpstreamLimits
 class Pool:
     """The connections of one scheme, host and port."""
 
-    __slots__ = ("_context", "_endpoint", "_idle", "_keep", "_limits", "_loop", "_open", "_waiters", "connections")
+    __slots__ = ("_context", "_endpoint", "_idle", "_keep", "_limits", "_loop", "_waiters", "connections", "open")
 
     def __init__(
         self, endpoint: Endpoint, loop: asyncio.AbstractEventLoop, limits: UpstreamLimits, context: ssl.SSLContext | None
@@ -25,10 +26,15 @@ class Pool:
         self._limits = limits
         self._context = context
         self._keep = limits.idle_plain if context is None else limits.idle_tls
-        self._open = 0  # connections, and dials in progress
+        self.open = 0  # connections, and dials in progress
         self._idle: list[UpstreamConnection] = []
         self._waiters: deque[asyncio.Future[None]] = deque()
         self.connections: set[UpstreamConnection] = set()
+
+    @property
+    def idle(self) -> int:
+        """How many connections wait for the next request."""
+        return len(self._idle)
 
     def take(self) -> UpstreamConnection | None:
         """The connection used last, if it is still good; it is the least likely to be closed by the other side."""
@@ -46,11 +52,11 @@ class Pool:
         Raises `ConnectFailed`, or `UpstreamTimeout` of phase `connect`.
         """
         started = self._loop.time()
-        while self._open >= self._limits.connections:
+        while self.open >= self._limits.connections:
             await self._place(started + timeout)
             if (idle := self.take()) is not None:
                 return idle
-        self._open += 1
+        self.open += 1
         dial = self._loop.create_task(self._dial())
         dial.add_done_callback(self._dialled)
         try:
@@ -100,9 +106,10 @@ class Pool:
             raise ConnectFailed(
                 f"no connection to {endpoint.authority}: {getattr(error, 'strerror', None) or type(error).__name__}"
             ) from None
-        return connection
+        made: UpstreamConnection = connection
+        return made
 
-    def _make(self) -> UpstreamConnection:
+    def _make(self) -> Any:
         return UpstreamConnection(self, self._loop)
 
     def _dialled(self, dial: asyncio.Task[UpstreamConnection]) -> None:
@@ -131,7 +138,7 @@ class Pool:
             self._idle.remove(connection)
 
     def _freed(self) -> None:
-        self._open -= 1
+        self.open -= 1
         self._wake()
 
     def _wake(self) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
 
 from wws.errors import UpstreamCut, UpstreamTimeout
 from wws.hosts.server import outgoing
@@ -69,6 +70,7 @@ class Pump:
         "_sent",
         "_stream",
         "_task",
+        "_tick",
         "_transport",
     )
 
@@ -87,6 +89,7 @@ class Pump:
         self._close = close or (response.length is None and version_1_0)
         self._flowing: asyncio.Event | None = None
         self._task: asyncio.Task[None] | None = None
+        self._tick: Callable[[float], bytes] | None = getattr(self._stream.transform, "tick", None)
         self._sent = 0
         self._ended = False
 
@@ -105,7 +108,11 @@ class Pump:
             self.drop(self._stream)
             self._finish("done")
             self._connection.sent(self._close)
-        elif isinstance(self._stream, Piped):
+            return
+        held, self._stream.held = self._stream.held, b""
+        if held:
+            self._write(held)
+        if isinstance(self._stream, Piped):
             self._stream.pipe(self)
         else:
             self._flowing = asyncio.Event()
@@ -173,6 +180,24 @@ class Pump:
         self._ended = True
         if self._response.finish is not None:
             self._response.finish(outcome, self._sent)
+
+    def check(self, now: float, clogged: bool) -> None:
+        """Lets the transform see to its own timers, if it has any. `clogged`: the client does not take what is sent."""
+        if self._tick is None or self._ended:
+            return
+        transform: Any = self._stream.transform
+        if clogged:
+            transform.held_up()
+            return
+        data = self._tick(now)
+        if data:
+            self._write(data)
+        elif transform.ending:
+            if self._task is not None:
+                self._task.cancel()
+            elif isinstance(self._stream, Piped):
+                self._stream.cancel()
+            self.end(None if transform.ending == "done" else UpstreamTimeout("idle"))
 
     # the client's side
 

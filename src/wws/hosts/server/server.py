@@ -86,7 +86,7 @@ class Server:
             self._timer = self.loop.call_later(TICK, self._tick)
         return bound
 
-    def _connection(self) -> Connection:
+    def _connection(self) -> Any:
         return Connection(self)
 
     def _tick(self) -> None:

@@ -30,8 +30,8 @@ class Answer:
         self._run: Run | None = None
         self._done = False
 
-    def __await__(self) -> Generator[Any, Any, Response]:
-        response: Response = yield self
+    def __await__(self) -> Generator[Any, Any, Any]:
+        response = yield self
         return response
 
     def awaited_by(self, run: Run) -> None:
@@ -47,8 +47,8 @@ class Answer:
         """Whether it has come, failed, or is no longer wanted."""
         return self._done
 
-    def set_result(self, response: Response) -> None:
-        """It has come."""
+    def set_result(self, response: Response | None) -> None:
+        """It has come. None: more of a stream, which lies where the stream keeps it."""
         self._done = True
         run, self._run = self._run, None
         if run is not None:

@@ -24,6 +24,7 @@ Level = Literal["all", "errors", "off"]
 FLUSH = 0.2  # seconds that lines wait to be written together
 _MOST = 256 * 1024  # bytes that may wait
 _TEXTS = 4096
+_NAME = 128  # characters of a name that a caller chose; those there are, are shorter
 
 # The second line behind the allow-list: what looks like a credential never reaches the log, whoever wrote it there.
 _SECRETS = re.compile(r"(?:sk-|sb_secret_|sb_publishable_|syn_|wws_live_|eyJ)[A-Za-z0-9_\-.]{6,}|Bearer\s+\S+", re.IGNORECASE)
@@ -108,7 +109,7 @@ class RequestLog:
         part = ""
         text = self._text
         if trail.model_requested is not None:
-            part = f',"model_requested":{text(trail.model_requested)}'
+            part = f',"model_requested":{text(trail.model_requested[:_NAME])}'
         if len(trail.attempts) > 1:
             attempts = [f"[{text(a.provider)},{text(a.model)},{text(a.outcome)},{ms(a.seconds)}]" for a in trail.attempts]
             part += f',"attempts":[{",".join(attempts)}]'
@@ -142,8 +143,10 @@ class RequestLog:
             }
         elif trail.cache_outcome is not None:
             fields["cache"] = trail.cache_outcome
-        cell.tail = f",{codec.encode(fields)[1:].decode()}\n"
-        return cell.tail
+        tail = f",{codec.encode(fields)[1:].decode()}\n"
+        if cell.tail is not None:
+            cell.tail = tail
+        return tail
 
     def _text(self, value: str | None) -> str:
         """`value` as JSON text. The values are few (routes, models, reasons), so each is encoded once."""

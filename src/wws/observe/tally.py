@@ -61,8 +61,9 @@ class Cell:
         """Of the attempt that answered; the others are in `failed`."""
         self.upstream_sum = 0.0
         self.failed: list[Attempt] = []
-        self.tail = ""
-        """What a log line of such a request ends with, once it has been written; the log keeps it here."""
+        self.tail: str | None = ""
+        """What a log line of such a request ends with, once it has been written; the log keeps it here. None: the cell is that
+        of several callers, whose lines end differently."""
 
 
 class Tally:
@@ -131,11 +132,14 @@ class Tally:
         return cell
 
     def _new(self, key: tuple[object, ...]) -> Cell:
-        if len(self._cells) >= MAX_CELLS:
+        full = len(self._cells) >= MAX_CELLS
+        if full:
             key = (*key[:6], "", None, *key[8:])
         cell = self._cells.get(key)
         if cell is None:
             cell = self._cells[key] = Cell()
+        if full:
+            cell.tail = None
         return cell
 
     def drain(self) -> None:

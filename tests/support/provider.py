@@ -106,7 +106,8 @@ class Exchange:
             events += [chunk({"tool_calls": [{"index": 0, "function": {"arguments": part}}]}) for part in ('{"city":', '"Bern"}')]
             finish = "tool_calls"
         else:
-            events += [chunk({"content": word + " "}) for word in (ECHO + self.said).split()]
+            first, *others = (ECHO + self.said).split(" ")
+            events += [chunk({"content": word}) for word in (first, *[" " + word for word in others])]
         events.append(chunk({}, finish))
         if asked:
             events.append(sse({**self._head("chat.completion.chunk"), "choices": [], "usage": USAGE}))

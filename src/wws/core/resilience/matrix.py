@@ -7,16 +7,16 @@ are the business of whoever loops over this.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 __all__ = ["PATIENCE", "TABLE", "Action", "Outcome", "Row", "decide"]
 
-PATIENCE = 2.0
+PATIENCE: Final = 2.0
 """Seconds of `Retry-After` that are worth waiting on the same route; longer than that, another route is sooner."""
 
 Outcome = str
 """An `error_type` (`provider_overloaded`, `caller_context_length`, ...) or one of the transport's: `connect_failed`, `reset`
-(closed before the answer's head), `malformed`, `timeout` (head or first token), `stall`, `cut` (after the head)."""
+(closed before the answer's head), `malformed`, `timeout` (head or first token), `stall`, `cut` (after the head), `empty`."""
 
 
 class Row(NamedTuple):
@@ -35,7 +35,7 @@ class Row(NamedTuple):
     """Whether `again` needs a provider that said how long to wait, and little (429 without a hint: another route)."""
 
 
-TABLE: dict[Outcome, Row] = {
+TABLE: Final[dict[Outcome, Row]] = {
     # the transport
     "connect_failed": Row(True, True, "provider_unreachable"),
     "reset": Row(True, True, "provider_unreachable"),
@@ -43,6 +43,7 @@ TABLE: dict[Outcome, Row] = {
     "timeout": Row(False, True, "provider_timeout"),
     "stall": Row(False, True, "provider_timeout"),
     "cut": Row(False, True, "upstream_disconnect"),
+    "empty": Row(False, True, "provider_error"),  # finished, and said nothing
     # the same as error types, for an attempt that is known by its name only
     "provider_connection_failed": Row(True, True, "provider_unreachable"),
     "provider_timeout": Row(False, True, "provider_timeout"),
@@ -62,8 +63,8 @@ TABLE: dict[Outcome, Row] = {
     "caller_cancelled": Row(False, False, "client_closed"),
 }
 # A model that our own route names and the provider does not know is our mistake, not the caller's.
-_MISROUTED = Row(False, True, "provider_error", alarm=True)
-_UNKNOWN = Row(False, False, "internal_error", alarm=True)
+_MISROUTED: Final = Row(False, True, "provider_error", alarm=True)
+_UNKNOWN: Final = Row(False, False, "internal_error", alarm=True)
 
 
 class Action(NamedTuple):

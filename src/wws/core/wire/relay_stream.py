@@ -38,7 +38,7 @@ class RelayStream(UsageTap):
     nor our own (LiteLLM #38358). All times are monotonic seconds.
     """
 
-    __slots__ = ("_beat", "_counted", "_held", "_idle", "_since", "_whole", "committed", "ending")
+    __slots__ = ("_beat", "_counted", "_held", "_idle", "_since", "committed", "ending", "whole")
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class RelayStream(UsageTap):
         idle: float = 30.0,
     ) -> None:
         super().__init__(shape, hide_usage=hide_usage, finish=finish, on_error=on_error)
-        self._whole = whole
+        self.whole = whole
         self._idle = idle
         self._held: list[bytes] = []
         self._counted = -1
@@ -72,13 +72,18 @@ class RelayStream(UsageTap):
     @property
     def ready(self) -> bool:
         """Whether it may be committed: there is something to see, or, where it is held back as a whole, its end mark."""
-        return (self.done if self._whole else self.visible) and self.error is None
+        return (self.done if self.whole else self.visible) and self.error is None
 
     def take(self, chunk: bytes) -> None:
         """More of the stream, before it is committed."""
         out = self.feed(chunk)
         if out:
             self._held.append(out)
+
+    def finish(self) -> None:
+        """The stream has ended in good order before it was committed: a last event may lack its blank line."""
+        if self._splitter.pending and self.error is None:
+            self.take(b"\n\n")
 
     def commit(self) -> bytes:
         """What was held back, to be sent before anything else; from here on `feed` gives what is to be sent."""

@@ -1,0 +1,344 @@
+"""One call of an AI provider: the answer for the caller, or why there is none.
+
+Nothing of an answer is sent before there is something to see: until then a failure is one that the caller never hears of.
+A plain caller is served by streaming upstream (`[attempts] assemble`), so that silence is told from slowness.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import NamedTuple
+
+from wws.bindings import Call, Clock, Context, Env, Verdict
+from wws.core.trail import Trail
+from wws.core.wire import chat, hygiene, usage
+from wws.core.wire.assemble import Assembler, ChatAssembler, MessageAssembler
+from wws.core.wire.relay_stream import LINGER, LINGER_DONE, RelayStream
+from wws.core.wire.tap import Shape, error_event
+from wws.errors import ConnectFailed, Refusal, UpstreamCut, UpstreamError, UpstreamMalformed, UpstreamTimeout
+from wws.functions.upstreams import Upstream
+from wws.http import Headers, Outcome, Pair, Pieces, Request, Response, Stream
+
+__all__ = ["Failure", "attempt"]
+
+MAX_ANSWER = 64 * 1024 * 1024
+"""Bytes of a provider's answer that is read whole: embeddings of a full batch are some 30 MiB."""
+
+_JSON = (b"content-type", b"application/json")
+_PLAIN = Headers.trusted([_JSON])
+_SSE: list[Pair] = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache, no-transform"),  # proxies on the way must not hold or change it
+    (b"x-accel-buffering", b"no"),
+]
+# What can be put together from a stream. Sound is streamed in another format than the one that was asked for.
+_ASSEMBLED = frozenset({"chat", "messages"})
+_NOT_STREAMED = ("audio", "modalities")
+# How servers say that they do not stream, in the text of a 400.
+_NO_STREAMS = (b'"stream"', b"'stream'", b"`stream`", b"streaming", b"Streaming", b"stream=", b"stream:")
+_COMMENT = b":"
+
+
+class Failure(NamedTuple):
+    """Why an attempt failed, in the closed set's words, and what the caller would be told of it."""
+
+    outcome: str
+    error_type: str
+    code: str | None = None
+    detail: str | None = None
+    param: str | None = None
+    retry_after: float | None = None
+
+
+_CUT = Failure("cut", "provider_stream_cut")
+_FAILED = Verdict("provider_server_error", "provider_error")
+EMPTY = Failure("empty", "provider_server_error")
+"""It finished in good order and has said nothing at all (GLM-5.3: mistralai/client-python#628)."""
+
+
+class Ending:
+    """What is still to be told when a committed stream has ended: the trail, the route, and the place in its gate.
+
+    Called by the host once, as `Response.finish`.
+    """
+
+    __slots__ = ("_clock", "_jitter", "_provider", "_shape", "_trail", "_upstream", "relay", "since", "verdict")
+
+    def __init__(self, upstream: Upstream, shape: Shape, trail: Trail, clock: Clock, since: float, jitter: float) -> None:
+        self._upstream = upstream
+        self._shape: Shape = shape
+        self._trail = trail
+        self._clock = clock
+        self._jitter = jitter
+        self.since = since
+        self.relay: RelayStream | None = None
+        self.verdict: Verdict | None = None
+
+    def on_error(self, data: bytes) -> bytes:
+        """The event for a failure that the provider reported inside its stream, in our words."""
+        self.verdict = verdict = self._upstream.provider.classify(200, _PLAIN, data) or _FAILED
+        refusal = Refusal(verdict.code, verdict.detail)
+        return error_event(self._shape, refusal.code, refusal.message)
+
+    def __call__(self, outcome: Outcome, sent: int) -> None:
+        """The stream has ended."""
+        relay, trail, upstream = self.relay, self._trail, self._upstream
+        if relay is None:
+            return
+        now = self._clock.monotonic()
+        trail.usage = relay.usage
+        trail.model = relay.model or trail.model
+        if relay.complete:
+            upstream.succeeded(now)
+        elif outcome == "client_closed":
+            upstream.released(now)
+        else:
+            verdict = self.verdict
+            kind = "provider_timeout" if outcome == "stall" else "provider_stream_cut"
+            upstream.failed(now, kind if verdict is None else verdict.error_type, None, self._jitter)
+        if outcome != "done" or not relay.complete:
+            trail.error_type = "caller_cancelled" if outcome == "client_closed" else "provider_stream_cut"
+        gate = upstream.gate
+        if gate is not None:
+            gate.leave(now, now - self.since)
+
+
+async def attempt(
+    call: chat.Chat, upstream: Upstream, request: Request, env: Env, ctx: Context, *, whole: bool, last: bool, jitter: float
+) -> Response | Failure:
+    """One upstream call. A `Response` whose body is a stream has its `Ending` as `finish`; of every other end the caller of
+    this tells the route.
+
+    `whole`: a stream is held back to its end. `last`: there is nobody else to ask, so an empty answer is the answer.
+    """
+    wws = env.wws
+    operation = call.operation
+    assembled = (
+        not call.stream
+        and wws.policy.attempts.assemble
+        and operation in _ASSEMBLED
+        and not upstream.plain_only
+        and not _sounds(call.members)
+    )
+    started = wws.clock.monotonic()
+    provider = upstream.provider
+    sent = Call(operation, upstream.ref, call.members, call.stream or assembled, request.headers, upstream.timeouts, ctx.deadline)
+    try:
+        response = await provider.send(sent, wws.dial)
+        if sent.warnings:
+            ctx.trail.warnings += tuple(sent.warnings)
+        upstream.learn(response.headers.first, started, wws.clock.time())
+        body = response.body
+        if sent.stream and response.status == 200 and _is_events(response):
+            stream = Stream(Pieces([body])) if isinstance(body, bytes) else body
+            if assembled:
+                return await _assembled(stream, upstream, operation, started, wws.clock, ctx, last)
+            return await _streamed(stream, upstream, sent, started, wws.clock, ctx, whole, last, jitter)
+        if not isinstance(body, bytes):
+            body = await collect(body)
+    except UpstreamError as error:
+        return _transport_failure(error)
+    verdict = provider.classify(response.status, response.headers, body)
+    if verdict is not None:
+        if assembled and verdict.error_type == "caller_invalid_request" and _against_streams(body):
+            # Ours was the wish for a stream, not the caller's.
+            upstream.plain_only = True
+            return await attempt(call, upstream, request, env, ctx, whole=whole, last=last, jitter=jitter)
+        return _provider_failure(verdict)
+    trail = ctx.trail
+    trail.usage = usage.from_answer(body)
+    trail.model = usage.served_model(body) or upstream.ref.model
+    answer = Response(body, response.status, Headers.trusted(hygiene.from_provider(response.headers.raw)))
+    if b"content-type" not in answer.headers.first:
+        answer.headers = Headers.trusted([*answer.headers.raw, _JSON])
+    return answer
+
+
+def _against_streams(body: bytes) -> bool:
+    return any(mark in body for mark in _NO_STREAMS)
+
+
+def _sounds(members: chat.Members) -> bool:
+    return any(name in members for name in _NOT_STREAMED)
+
+
+def _is_events(response: Response) -> bool:
+    return response.headers.first.get(b"content-type", b"").startswith(b"text/event-stream")
+
+
+async def collect(stream: Stream, limit: int = MAX_ANSWER) -> bytes:
+    """A stream's bytes in one. Raises `UpstreamError` when it fails or is larger than `limit`."""
+    parts: list[bytes] = []
+    size = 0
+    while data := await stream.next():
+        size += len(data)
+        if size > limit:
+            await stream.aclose()
+            raise UpstreamMalformed(f"the answer is larger than {limit} bytes")
+        parts.append(data)
+    return b"".join(parts)
+
+
+async def _assembled(
+    stream: Stream, upstream: Upstream, operation: str, started: float, clock: Clock, ctx: Context, last: bool
+) -> Response | Failure:
+    """The plain answer, put together from a stream. Raises `UpstreamError` when that fails."""
+    answer: Assembler = MessageAssembler() if operation == "messages" else ChatAssembler()
+    try:
+        await _read(answer, stream, upstream, started, clock, ctx.trail)
+    except BaseException:
+        await stream.aclose()
+        raise
+    if answer.error is not None:
+        await stream.aclose()
+        return _provider_failure(upstream.provider.classify(200, _PLAIN, answer.error) or _FAILED)
+    if not answer.complete:
+        return _CUT
+    meaning = _finish(upstream, answer.finish_reason)
+    if meaning is not None:
+        return _provider_failure(meaning)
+    if not answer.visible and answer.finish_reason == "stop" and not last:
+        return EMPTY
+    ctx.trail.usage = answer.usage
+    ctx.trail.model = answer.model or upstream.ref.model
+    return Response(answer.result(), 200, Headers.trusted([_JSON]))
+
+
+async def _read(answer: Assembler, stream: Stream, upstream: Upstream, started: float, clock: Clock, trail: Trail) -> None:
+    """Reads to the end: of the stream, or of the answer where the connection then stays open."""
+    timeouts = upstream.timeouts
+    until = started + timeouts.first_token
+    heard = started
+    size, visible = 0, False
+    while True:
+        try:
+            data = await stream.next(until)
+        except UpstreamTimeout:
+            if answer.complete:
+                return
+            raise
+        if not data:
+            answer.end()
+            return
+        size += len(data)
+        if size > MAX_ANSWER:
+            raise UpstreamMalformed(f"the answer is larger than {MAX_ANSWER} bytes")
+        answer.feed(data)
+        if answer.error is not None:
+            return
+        if data[:1] != _COMMENT:
+            heard = 0.0
+        else:
+            # A comment is no sign of life of the model (LiteLLM #38358).
+            now = clock.monotonic()
+            heard = heard or now
+            if visible and now - heard > timeouts.idle:
+                raise UpstreamTimeout("idle")
+        if answer.finish_reason is not None and answer.complete:
+            until = clock.monotonic() + (LINGER_DONE if answer.done else LINGER)
+        elif not visible and answer.visible:
+            visible = True
+            until = inf
+            trail.first_token = clock.monotonic() - started
+
+
+async def _streamed(
+    stream: Stream,
+    upstream: Upstream,
+    sent: Call,
+    started: float,
+    clock: Clock,
+    ctx: Context,
+    whole: bool,
+    last: bool,
+    jitter: float,
+) -> Response | Failure:
+    """The stream, once it may be committed. Raises `UpstreamError` when it fails before that."""
+    shape: Shape = "anthropic" if sent.operation == "messages" else "openai"
+    trail = ctx.trail
+    ending = Ending(upstream, shape, trail, clock, started, jitter)
+    relay = RelayStream(
+        shape,
+        hide_usage=sent.hide_usage,
+        finish=upstream.provider.finish_reasons,
+        on_error=ending.on_error,
+        whole=whole,
+        idle=upstream.timeouts.idle,
+    )
+    try:
+        ended = await _hold(relay, stream, started, upstream.timeouts.first_token, clock)
+    except BaseException:
+        await stream.aclose()
+        raise
+    if relay.error is not None:
+        await stream.aclose()
+        return _provider_failure(ending.verdict or _FAILED)
+    now = clock.monotonic()
+    trail.first_token = now - started
+    trail.model = relay.model or upstream.ref.model
+    if not ended:
+        upstream.committed(now)
+        ending.relay = relay
+        stream.transform = relay
+        stream.held = relay.commit()
+        answer = Response(stream, 200, Headers.trusted(list(_SSE)))
+        answer.finish = ending
+        return answer
+    # It has come to its end: short, held back, or with nothing to see.
+    if not relay.complete:
+        return _CUT
+    if not relay.visible:
+        meaning = _finish(upstream, relay.finish_reason)
+        if meaning is not None:
+            return _provider_failure(meaning)
+        if relay.finish_reason == "stop" and not last:
+            return EMPTY
+    trail.usage = relay.usage
+    return Response(relay.commit() + relay.end("done"), 200, Headers.trusted(list(_SSE)))
+
+
+async def _hold(relay: RelayStream, stream: Stream, started: float, patience: float, clock: Clock) -> bool:
+    """Reads until the stream may be committed, or has failed; True: it has ended."""
+    until = started + patience
+    while True:
+        try:
+            data = await stream.next(until)
+        except UpstreamTimeout:
+            if relay.complete:
+                return True
+            raise
+        if not data:
+            relay.finish()
+            return True
+        relay.take(data)
+        if relay.ready and not relay.whole:
+            return False
+        if relay.error is not None:
+            return False
+        if relay.complete:
+            until = clock.monotonic() + (LINGER_DONE if relay.done else LINGER)
+        elif relay.visible:
+            until = inf
+
+
+def _finish(upstream: Upstream, reason: str | None) -> Verdict | None:
+    """What a finish reason means when it is an error of this provider, and nothing has been sent yet."""
+    if reason is None or reason not in upstream.provider.finish_reasons:
+        return None
+    return upstream.provider.classify(200, _PLAIN, b'{"choices":[{"finish_reason":"%b"}]}' % reason.encode())
+
+
+def _transport_failure(error: UpstreamError) -> Failure:
+    if isinstance(error, ConnectFailed):
+        return Failure("connect_failed", "provider_connection_failed")
+    if isinstance(error, UpstreamTimeout):
+        if error.phase == "connect":
+            return Failure("connect_failed", "provider_connection_failed")
+        return Failure("stall" if error.phase == "idle" else "timeout", "provider_timeout")
+    if isinstance(error, UpstreamCut):
+        return _CUT if error.answered else Failure("reset", "provider_connection_failed")
+    return Failure("malformed", "provider_server_error")
+
+
+def _provider_failure(verdict: Verdict) -> Failure:
+    return Failure(verdict.error_type, verdict.error_type, verdict.code, verdict.detail, verdict.param, verdict.retry_after)

@@ -1,0 +1,193 @@
+"""What this process knows of the routes to AI providers: who fails, who is full, who may be asked again.
+
+A route is one model at one provider. What is decided about it is in `core.resilience`; here it is kept, one for each route
+that has been used, and fed with what happened.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+
+from wws.bindings import Env, Provider
+from wws.core.policy import ModelRef, Policy, ProviderConfig, Timeouts
+from wws.core.resilience import quota
+from wws.core.resilience.backoff import RetryBudget
+from wws.core.resilience.breaker import CLOSED, Breaker
+from wws.core.resilience.gate import Gate
+
+__all__ = ["Upstream", "Upstreams", "timeouts_of", "upstreams_of"]
+
+MAX_ROUTES = 2048
+"""Routes that are remembered. Callers may name models freely, so the number must have an end."""
+_STATE = "upstreams"
+_QUOTAS = b"x-synthetic-quotas"
+_QUOTA = "provider_quota"
+_PER_PACK = "synthetic"  # the kind that takes one request at a time per model and pack
+
+_log = logging.getLogger("wws.upstreams")
+
+
+class Account:
+    """What the routes to one provider share: its key's quota, and how many second tries it gets."""
+
+    __slots__ = ("budget", "name", "quota")
+
+    def __init__(self, name: str, policy: Policy) -> None:
+        self.name = name
+        self.budget = RetryBudget(policy.attempts.retry_percent / 100, policy.attempts.retry_floor)
+        self.quota = Breaker()
+
+
+class Upstream:
+    """One route. `gate` None: no limit of requests at a time. `plain_only`: it has refused to stream, or need not.
+
+    Who was let in by `admits` tells how it ended: `succeeded`, `failed` or `released`, once.
+    """
+
+    __slots__ = ("_guarded", "account", "breaker", "gate", "plain_only", "provider", "ref", "timeouts")
+
+    def __init__(self, ref: ModelRef, provider: Provider, account: Account, policy: Policy) -> None:
+        self.ref = ref
+        self.provider = provider
+        self.account = account
+        self.timeouts = timeouts_of(ref, policy)
+        self.breaker = Breaker()
+        self.gate = _gate(policy.providers.get(ref.provider))
+        self.plain_only = getattr(provider, "plain_only", False) is True
+        self._guarded = policy.attempts.breaker
+
+    def admits(self, now: float, *, forced: bool = False) -> bool:
+        """Whether to ask it now; see `Breaker.allows`."""
+        breaker, shared = self.breaker, self.account.quota
+        if breaker.state == CLOSED and shared.state == CLOSED:
+            return True
+        if not breaker.allows(now, forced=forced):
+            return False
+        if not shared.allows(now, forced=forced):
+            breaker.released(now)
+            return False
+        return True
+
+    @property
+    def until(self) -> float:
+        """When it may be asked again, monotonic seconds."""
+        return max(self.breaker.until, self.account.quota.until)
+
+    @property
+    def cause(self) -> str | None:
+        """Why it may not be asked now: an `error_type`."""
+        return self.account.quota.cause or self.breaker.cause
+
+    def succeeded(self, now: float) -> None:
+        """It has answered."""
+        if self.account.quota.state != CLOSED:
+            self.account.quota.succeeded(now)
+        if self.breaker.succeeded(now):
+            _log.info("%s answers again", self.ref)
+
+    def committed(self, now: float) -> None:
+        """It has begun to answer in a stream. How that ends is told later, but a probe that has come so far was a good one."""
+        if self.breaker.state != CLOSED or self.account.quota.state != CLOSED:
+            self.succeeded(now)
+
+    def failed(self, now: float, error_type: str, retry_after: float | None, jitter: float) -> None:
+        """It has failed; see `Breaker.failed`. A quota is the account's, so all its routes are closed."""
+        if not self._guarded:
+            return
+        shared = self.account.quota
+        if error_type == _QUOTA:
+            self.breaker.released(now)
+            if shared.failed(now, error_type, retry_after, jitter):
+                _log.warning("the quota of %s is used up: left alone for %.0f s", self.account.name, shared.until - now)
+            return
+        shared.released(now)
+        if self.breaker.failed(now, error_type, retry_after, jitter):
+            _log.warning("%s fails (%s): left alone for %.0f s", self.ref, error_type, self.breaker.until - now)
+
+    def released(self, now: float) -> None:
+        """Whatever happened says nothing about it."""
+        self.breaker.released(now)
+        self.account.quota.released(now)
+
+    def learn(self, headers: Mapping[bytes, bytes], now: float, wall: float) -> None:
+        """Reads what the answer's header fields say of the quota. `wall` is the same moment as `now` on the wall."""
+        header = headers.get(_QUOTAS)
+        if header is None or not self._guarded:
+            return
+        known = quota.parse(header)
+        wait = quota.wait(known, wall) if known is not None else None
+        if wait and self.account.quota.shut(now + wait, _QUOTA):
+            _log.warning("the quota of %s is used up: left alone for %.0f s", self.account.name, wait)
+
+
+class Upstreams:
+    """All routes of one process, made when they are first used."""
+
+    __slots__ = ("_accounts", "_policy", "_providers", "_routes", "count")
+
+    def __init__(self, policy: Policy, providers: Mapping[str, Provider]) -> None:
+        self._policy = policy
+        self._providers = providers
+        self._routes: dict[str, dict[str, Upstream]] = {}
+        self._accounts: dict[str, Account] = {}
+        self.count = 0
+
+    def of(self, ref: ModelRef) -> Upstream:
+        """The route to a model."""
+        models = self._routes.get(ref.provider)
+        if models is not None:
+            known = models.get(ref.model)
+            if known is not None:
+                return known
+        return self._make(ref)
+
+    def _make(self, ref: ModelRef) -> Upstream:
+        if self.count >= MAX_ROUTES:
+            self._forget()
+        account = self._accounts.get(ref.provider)
+        if account is None:
+            account = self._accounts[ref.provider] = Account(ref.provider, self._policy)
+        made = Upstream(ref, self._providers[ref.provider], account, self._policy)
+        self._routes.setdefault(ref.provider, {})[ref.model] = made
+        self.count += 1
+        return made
+
+    def _forget(self) -> None:
+        """Drops the routes of which there is nothing to remember."""
+        for models in self._routes.values():
+            for model, route in list(models.items()):
+                if route.breaker.state == CLOSED and (route.gate is None or not route.gate.in_use):
+                    del models[model]
+        self.count = sum(len(models) for models in self._routes.values())
+
+    def __iter__(self) -> Iterator[Upstream]:
+        for models in list(self._routes.values()):
+            yield from list(models.values())
+
+
+def upstreams_of(env: Env) -> Upstreams:
+    """The routes of this host; made once."""
+    known: Upstreams | None = env.wws.state.get(_STATE)
+    if known is None:
+        known = env.wws.state[_STATE] = Upstreams(env.wws.policy, env.wws.providers)
+    return known
+
+
+def timeouts_of(ref: ModelRef, policy: Policy) -> Timeouts:
+    """The timers for one model: its own, its provider's, or the project's."""
+    if policy.model_timeouts:
+        own = policy.model_timeouts.get(str(ref))
+        if own is not None:
+            return own
+    provider = policy.providers.get(ref.provider)
+    return policy.timeouts if provider is None else provider.timeouts
+
+
+def _gate(config: ProviderConfig | None) -> Gate | None:
+    if config is None:
+        return None
+    limit = config.concurrency
+    if limit is None and config.kind == _PER_PACK:
+        limit = config.packs
+    return None if limit is None else Gate(limit, config.queue)

@@ -6,13 +6,15 @@ bytes and values are bytes as they were on the wire; the text side (`get`, `item
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qs, unquote
 
 from wws import codec
-from wws.errors import Refusal
+from wws.errors import Refusal, UpstreamTimeout
 from wws.streaming import as_events, encoded
 
 if TYPE_CHECKING:
@@ -270,18 +272,51 @@ class Stream:
     """A response body that arrives in pieces. Hosts derive their own where they can pass bytes on without waking a task.
 
     Iterating yields the source's bytes; a source that fails raises `UpstreamError`. `transform`, when set, is applied by the
-    host that sends the stream, once for each chunk and once at its end.
+    host that sends the stream, once for each chunk and once at its end. `held` are bytes to be sent before all others, as they
+    are: those of the beginning, when somebody has read it with `next`.
     """
 
-    __slots__ = ("_close", "_source", "transform")
+    __slots__ = ("_close", "_iterator", "_source", "held", "transform")
 
     def __init__(self, source: AsyncIterable[bytes], close: Callable[[], Awaitable[None]] | None = None) -> None:
         self._source = source
         self._close = close
+        self._iterator: AsyncIterator[bytes] | None = None
+        self.held = b""
         self.transform: Transform | None = None
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._source.__aiter__()
+        return self._source.__aiter__() if self._iterator is None else self._iterator
+
+    async def next(self, until: float = inf) -> bytes:
+        """What comes next, b"" at the end. Whoever reads on by iterating, or sends the stream, gets what comes after it.
+
+        Raises `UpstreamError` when the source fails, of which `UpstreamTimeout` (`first_token`) when nothing has come by
+        `until`, in seconds of the event loop's clock; the source is then closed.
+        """
+        if self._iterator is None:
+            self._iterator = self._source.__aiter__()
+        if until == inf:
+            return await self._some(self._iterator)
+        loop = asyncio.get_running_loop()
+        reading = loop.create_task(self._some(self._iterator))
+        try:
+            await asyncio.wait({reading}, timeout=max(0.0, until - loop.time()))
+        except asyncio.CancelledError:
+            reading.cancel()
+            raise
+        if not reading.done():
+            reading.cancel()
+            await self.aclose()
+            raise UpstreamTimeout("first_token")
+        return reading.result()
+
+    @staticmethod
+    async def _some(iterator: AsyncIterator[bytes]) -> bytes:
+        async for data in iterator:
+            if data:
+                return data
+        return b""
 
     async def aclose(self) -> None:
         """Stops the source; nothing more is read from it."""

@@ -156,25 +156,36 @@ class Dial(Protocol):
         ...
 
 
-@dataclass(slots=True)
 class Call:
     """One call of an AI endpoint, as the router leaves it to a provider.
 
     `operation` is `chat`, `messages` (Anthropic's shape), `embeddings` or `models`. `body` is the caller's JSON object
-    split into its top-level members (`codec.split`), to be changed by copy only.
+    split into its top-level members (`codec.split`), to be changed by copy only. `warnings` and `hide_usage` are set by
+    `send`: request fields that were dropped or changed for this provider, as `x-wws-warning` names them; and whether the
+    stream's usage chunk was asked for by us, when the caller did not want it.
     """
 
-    operation: str
-    model: ModelRef
-    body: dict[str, Any]
-    stream: bool
-    headers: Headers
-    timeouts: Timeouts
-    deadline: float
-    warnings: list[str] = field(default_factory=list)
-    """Set by `send`: request fields that were dropped or changed for this provider, as `x-wws-warning` names them."""
-    hide_usage: bool = False
-    """Set by `send`: the stream's usage chunk was asked for by us, the caller did not want it."""
+    __slots__ = ("body", "deadline", "headers", "hide_usage", "model", "operation", "stream", "timeouts", "warnings")
+
+    def __init__(
+        self,
+        operation: str,
+        model: ModelRef,
+        body: dict[str, Any],
+        stream: bool,
+        headers: Headers,
+        timeouts: Timeouts,
+        deadline: float,
+    ) -> None:
+        self.operation = operation
+        self.model = model
+        self.body = body
+        self.stream = stream
+        self.headers = headers
+        self.timeouts = timeouts
+        self.deadline = deadline
+        self.warnings: list[str] = []
+        self.hide_usage = False
 
 
 class Verdict(NamedTuple):

@@ -165,47 +165,7 @@ def within_depth(data: bytes, limit: int) -> bool:
 
 
 if _NATIVE:
-    import msgspec
-
-    _encoder = msgspec.json.Encoder()
-    _decoder = msgspec.json.Decoder()
-    _splitter = msgspec.json.Decoder(dict[str, msgspec.Raw])
-
-    def encode(value: object) -> bytes:
-        """`value` as compact UTF-8 JSON."""
-        return _encoder.encode(value)
-
-    def decode(data: bytes | str) -> Any:
-        """The value of JSON text."""
-        try:
-            return _decoder.decode(data)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise ValueError(str(error)) from None
-
-    def split(data: bytes) -> dict[str, Piece]:
-        """The top-level members of a JSON object. The last of two members with one name wins."""
-        if not data.isascii():
-            data.decode()  # msgspec does not look inside the values it leaves alone
-        try:
-            return _splitter.decode(data)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise ValueError(str(error)) from None
-
-    def join(members: dict[str, Piece]) -> bytes:
-        """The JSON object of `members`: the inverse of `split`. Every value keeps its bytes."""
-        return _encoder.encode(members)
-
-    def piece(value: object) -> Piece:
-        """`value` as a `Piece`, to be put among the members of `split`."""
-        return msgspec.Raw(_encoder.encode(value))
-
-    def raw(data: bytes) -> Piece:
-        """The `Piece` of `data`, which is the text of one JSON value already and is not looked at."""
-        return msgspec.Raw(data)
-
-    def value(text: Piece) -> Any:
-        """The value a `Piece` stands for."""
-        return decode(text)
+    from wws.codec_native import decode, encode, join, piece, raw, split, value
 
 else:
     encode, decode, split, join, piece = std_encode, std_decode, std_split, std_join, std_encode

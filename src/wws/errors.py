@@ -17,7 +17,7 @@ it was: `caller_`, `policy_`, `provider_`, `dependency_`, `wws_`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 __all__ = [
     "TABLE",
@@ -44,10 +44,10 @@ class Row(NamedTuple):
     message: str
 
 
-_BAD = "invalid_request_error"
-_LATER = "server_error"
+_BAD: Final = "invalid_request_error"
+_LATER: Final = "server_error"
 
-TABLE: dict[str, Row] = {
+TABLE: Final[dict[str, Row]] = {
     # the caller's
     "invalid_request": Row(400, _BAD, "caller_invalid_request", "The request is not valid."),
     "invalid_json": Row(400, _BAD, "caller_invalid_request", "The body is not valid JSON. Send a JSON object, UTF-8."),

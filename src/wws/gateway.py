@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import partial
+from typing import Final
 
 from wws.bindings import Context, Env
 from wws.core.limit.fields import LimitFields
@@ -35,9 +36,9 @@ from wws.http import Outcome, Pair, Request, Response, Stream
 __all__ = ["Gateway"]
 
 _log = logging.getLogger("wws.gateway")
-_SHED_WAIT = 1.0  # seconds until a shed caller should come back
-_READS = frozenset({"GET", "HEAD"})
-_RULES = 4096  # limits whose header lines are kept ready; a policy has far fewer
+_SHED_WAIT: Final = 1.0  # seconds until a shed caller should come back
+_READS: Final = frozenset({"GET", "HEAD"})
+_RULES: Final = 4096  # limits whose header lines are kept ready; a policy has far fewer
 
 
 class Gateway:

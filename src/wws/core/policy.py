@@ -7,7 +7,7 @@ Durations are in seconds.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 __all__ = [
     "Attempts",
@@ -49,7 +49,7 @@ class CachePolicy:
     per: Literal["public", "user"] | None = None
 
 
-OFF = CachePolicy()
+OFF: Final = CachePolicy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,25 +160,25 @@ class Route:
     """The greatest age in seconds of the last online check of the session that this route accepts."""
 
 
-DEFAULT_ROUTES = (
+DEFAULT_ROUTES: Final = (
     Route("/api/ai/*", "ai", auth="required"),
     Route("/v1/*", "ai", auth="required"),
     Route("/*", "origin", auth="optional", cache=CachePolicy("obey-origin")),
 )
 
-DEFAULT_MODELS: dict[str, tuple[ModelRef, ...]] = {
+DEFAULT_MODELS: Final[dict[str, tuple[ModelRef, ...]]] = {
     "code": (ModelRef("synthetic", "hf:deepseek-ai/DeepSeek-V3"), ModelRef("zai", "glm-4-flash")),
     "reasoning": (ModelRef("synthetic", "hf:moonshotai/Kimi-K2-Thinking"), ModelRef("zai", "glm-4-plus")),
     "long_context": (ModelRef("zai", "glm-4-long"),),
 }
 
-DEFAULT_RULES = (
+DEFAULT_RULES: Final = (
     Rule("long_context", "Context exceeds 128K, using GLM-4-Long", Condition(context_length_over=128_000)),
     Rule("code", "Standard code task", Condition(type=("code", "implementation", "debugging"))),
     Rule("reasoning", "Standard reasoning task"),
 )
 
-DEFAULT_LIMITS: dict[str, Limit] = {
+DEFAULT_LIMITS: Final[dict[str, Limit]] = {
     "/api/ai/chat": Limit(60, 60.0, name="chat", endpoint="/api/ai/chat"),
     "/api/ai/generate": Limit(20, 60.0, name="generate", endpoint="/api/ai/generate"),
     "default": Limit(100, 60.0),

@@ -10,7 +10,7 @@ Keys in the store: `v1:sess:<digest of the token>`, `v1:gone:<session_id>` and `
 from __future__ import annotations
 
 from hmac import compare_digest
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from wws.bindings import Env, Services
 from wws.core.auth import bearer, session
@@ -28,8 +28,8 @@ from wws.http import Request
 
 __all__ = ["AuthResult", "auth_guard"]
 
-STATE = "auth_guard"
-_MEMO = 8192
+STATE: Final = "auth_guard"
+_MEMO: Final = 8192
 """Records kept decoded: what is read from the store again and again is the same bytes."""
 
 
@@ -176,7 +176,7 @@ class _AuthGuard:
         return known
 
 
-_NOBODY = AuthResult(False, None, None, None)
+_NOBODY: Final = AuthResult(False, None, None, None)
 
 
 def _result(outcome: Accepted | Refused) -> AuthResult:

@@ -6,6 +6,8 @@ runs through, so a fresh answer is found and built here in one go, without waiti
 
 from __future__ import annotations
 
+from typing import Final
+
 from wws.bindings import Env
 from wws.core.cache import status
 from wws.core.cache.freshness import reuse
@@ -19,9 +21,9 @@ from wws.http import Request
 __all__ = ["CacheResult", "Handler", "cache_manager"]
 
 # RFC 9110 section 9.2.1; of every other method a success may have changed the resource (RFC 9111 section 4.4).
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "REPORT", "SEARCH", "QUERY"})
-_BYPASS = status.forwarded("bypass")
-_METHOD = status.forwarded("method")
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "REPORT", "SEARCH", "QUERY"})
+_BYPASS: Final = status.forwarded("bypass")
+_METHOD: Final = status.forwarded("method")
 
 
 async def cache_manager(request: Request, env: Env, handler: Handler) -> CacheResult:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from wws.bindings import Env
 from wws.core.limit import subject
@@ -27,14 +27,14 @@ from wws.http import Request
 
 __all__ = ["LimitResult", "address_limiter", "blocked", "give_back", "rate_limiter"]
 
-_STATE = "rate_limiter"
-_LOCAL_KEYS = 100_000
-_BLOCKED_KEYS = 10_000
-_ROUTES = 1024
+_STATE: Final = "rate_limiter"
+_LOCAL_KEYS: Final = 100_000
+_BLOCKED_KEYS: Final = 10_000
+_ROUTES: Final = 1024
 """Routes a resolver remembers its answer for; a policy has far fewer."""
-_CLOCK_GRAIN = 1e-6
+_CLOCK_GRAIN: Final = 1e-6
 """Seconds of a refusal that are not worth insisting on: sums of clock readings are rounded."""
-_NOT_PATTERNS = ("default", "address")
+_NOT_PATTERNS: Final = ("default", "address")
 
 
 class LimitResult(NamedTuple):
@@ -54,8 +54,8 @@ class LimitResult(NamedTuple):
     taken_at: float = 0.0
 
 
-UNLIMITED = LimitResult(True, None, 0.0, None, None)
-_DEGRADED = ("limit",)
+UNLIMITED: Final = LimitResult(True, None, 0.0, None, None)
+_DEGRADED: Final = ("limit",)
 
 
 class _Resolver:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from wws import codec
 from wws.errors import Refusal
 from wws.http import Headers, Pair, Response
 
-_OPENAI: list[Pair] = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
-_PROBLEM: list[Pair] = [(b"content-type", b"application/problem+json"), (b"cache-control", b"no-store")]
-_WAIT = 1.0  # seconds, where a 429 or 503 knows no better: the least that Retry-After can say
-_MEMORY = 256
+_OPENAI: Final[list[Pair]] = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+_PROBLEM: Final[list[Pair]] = [(b"content-type", b"application/problem+json"), (b"cache-control", b"no-store")]
+_WAIT: Final = 1.0  # seconds, where a 429 or 503 knows no better: the least that Retry-After can say
+_MEMORY: Final = 256
 
 # RFC 9457 section 4.2.1: about:blank where the status says all; the registered type for limits (IANA, http-problem-types).
-_TYPES = {"rate_limit_exceeded": "https://iana.org/assignments/http-problem-types#quota-exceeded"}
-_TITLES = {
+_TYPES: Final = {"rate_limit_exceeded": "https://iana.org/assignments/http-problem-types#quota-exceeded"}
+_TITLES: Final = {
     400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
     408: "Request Timeout", 413: "Content Too Large", 415: "Unsupported Media Type", 422: "Unprocessable Content",
     429: "Too Many Requests", 499: "Client Closed Request", 500: "Internal Server Error", 502: "Bad Gateway",

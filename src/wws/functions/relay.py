@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from wws.bindings import Context, Endpoint, Env
 from wws.core.cache.validate import CONDITIONAL
 from wws.core.policy import Route, Timeouts
@@ -11,8 +13,8 @@ from wws.http import Headers, Pair, Request, Response
 
 __all__ = ["relay_origin"]
 
-_VIA = b"1.1 wws"
-_MAX_PASSES = 3
+_VIA: Final = b"1.1 wws"
+_MAX_PASSES: Final = 3
 """Times a request may pass this gateway: one in front of another is a set-up, a third is a loop."""
 
 

@@ -11,7 +11,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable
-from typing import Literal
+from typing import Final, Literal
 
 from wws import codec
 from wws.bindings import Context
@@ -21,13 +21,15 @@ from wws.http import Outcome, Request
 from wws.observe.tally import Cell
 
 Level = Literal["all", "errors", "off"]
-FLUSH = 0.2  # seconds that lines wait to be written together
-_MOST = 256 * 1024  # bytes that may wait
-_TEXTS = 4096
-_NAME = 128  # characters of a name that a caller chose; those there are, are shorter
+FLUSH: Final = 0.2  # seconds that lines wait to be written together
+_MOST: Final = 256 * 1024  # bytes that may wait
+_TEXTS: Final = 4096
+_NAME: Final = 128  # characters of a name that a caller chose; those there are, are shorter
 
 # The second line behind the allow-list: what looks like a credential never reaches the log, whoever wrote it there.
-_SECRETS = re.compile(r"(?:sk-|sb_secret_|sb_publishable_|syn_|wws_live_|eyJ)[A-Za-z0-9_\-.]{6,}|Bearer\s+\S+", re.IGNORECASE)
+_SECRETS: Final = re.compile(
+    r"(?:sk-|sb_secret_|sb_publishable_|syn_|wws_live_|eyJ)[A-Za-z0-9_\-.]{6,}|Bearer\s+\S+", re.IGNORECASE
+)
 
 
 class Redacting(logging.Filter):

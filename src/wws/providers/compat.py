@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from wws import codec
 from wws._version import __version__
@@ -16,20 +16,20 @@ from wws.providers.dialect import Dialect, Draft, Model, value_of
 
 __all__ = ["OPENAI", "CompatProvider"]
 
-OPENAI = Dialect(kind="openai")
+OPENAI: Final = Dialect(kind="openai")
 """Any OpenAI-compatible server: nothing is known of it but the contract."""
 
-MAX_MODELS = 512
+MAX_MODELS: Final = 512
 """Models whose facts are kept; callers may name models freely, so the number must have an end."""
-MAX_ERROR = 64 * 1024
+MAX_ERROR: Final = 64 * 1024
 """Bytes of an error body that are read to understand it."""
 
 # Fields of the caller that pass. Everything else stays behind: credentials, cookies, forwarding and tracing fields.
-PASSED = (b"anthropic-version", b"anthropic-beta")
-ANTHROPIC_VERSION = (b"anthropic-version", b"2023-06-01")
+PASSED: Final = (b"anthropic-version", b"anthropic-beta")
+ANTHROPIC_VERSION: Final = (b"anthropic-version", b"2023-06-01")
 
 _TRUE, _FALSE = codec.piece(True), codec.piece(False)
-_ASK_USAGE = codec.piece({"include_usage": True})
+_ASK_USAGE: Final = codec.piece({"include_usage": True})
 
 
 class _Way(NamedTuple):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from wws import codec
 from wws.bindings import Verdict
 from wws.core.resilience.wait import retry_after
@@ -15,13 +17,13 @@ __all__ = ["judge", "of_finish"]
 
 # What an answer that is one has near its beginning. Inside a JSON string the quotes would be escaped, so none of these
 # can come from the model's text.
-_GOOD = (
+_GOOD: Final = (
     b'"choices":[{', b'"choices": [{', b'"type":"message"', b'"type": "message"',
     b'"object":"list"', b'"object": "list"', b'"data":[',
 )  # fmt: skip
-_HEAD = 1024
-_ANSWER = frozenset({"choices", "data", "content", "object", "type", "embedding"})
-_FINISH = (b'"finish_reason":"', b'"finish_reason": "')
+_HEAD: Final = 1024
+_ANSWER: Final = frozenset({"choices", "data", "content", "object", "type", "embedding"})
+_FINISH: Final = (b'"finish_reason":"', b'"finish_reason": "')
 
 
 def judge(dialect: Dialect, status: int, headers: Headers, body: bytes, now: float, secret: str | None) -> Verdict | None:

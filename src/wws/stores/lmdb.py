@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from struct import Struct
+from typing import Final
 
 import lmdb
 
@@ -30,19 +31,19 @@ from wws.stores.lmdb_file import EXPIRES, HASHED, MAX_KEY, NEVER, PLAIN, File, p
 
 __all__ = ["LmdbStore"]
 
-MAP_SIZE = 256 * 1024 * 1024
+MAP_SIZE: Final = 256 * 1024 * 1024
 """Bytes each file may grow to; a file takes room on the disk only for what is in it."""
 
-_NAME = Struct("<H")
-_SCANNED = 10_000
+_NAME: Final = Struct("<H")
+_SCANNED: Final = 10_000
 """Records looked at for one page of `list`: where many have expired the page is short."""
-_SWEEP_EVERY = 64
+_SWEEP_EVERY: Final = 64
 """New counts between two small sweeps, each of twice as many records: expired ones cannot pile up."""
-_ROOM_STEP = 1000
+_ROOM_STEP: Final = 1000
 """Records looked at for expired ones when the file is full, each time a new count is to go into it."""
 
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # Linux; elsewhere a restart of the machine goes unseen
-_HEAD = EXPIRES.size
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")  # Linux; elsewhere a restart of the machine goes unseen
+_HEAD: Final = EXPIRES.size
 
 
 class LmdbStore:

@@ -7,7 +7,7 @@ keyed digest of it may be stored without the slowness that passwords need.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from zlib import crc32
 
 from wws import codec
@@ -32,22 +32,22 @@ __all__ = [
     "record_key",
 ]
 
-KEY_PREFIX = "v1:key:"
-GONE_KEY_PREFIX = "v1:gonekey:"
-ID_BYTES = 8
-SECRET_BYTES = 24
-DEFAULT_SCOPES = ("ai", "origin", "function")
-EVERYTHING = "*"
+KEY_PREFIX: Final = "v1:key:"
+GONE_KEY_PREFIX: Final = "v1:gonekey:"
+ID_BYTES: Final = 8
+SECRET_BYTES: Final = 24
+DEFAULT_SCOPES: Final = ("ai", "origin", "function")
+EVERYTHING: Final = "*"
 
-_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_ID_CHARS = 11  # 62**11 > 2**64
-_SECRET_CHARS = 33  # 62**33 > 2**192
-_CRC_CHARS = 8
-_UNDERSCORE = 0x5F
-_START = b"wws_live_"
-_LENGTH = len(_START) + _ID_CHARS + 1 + _SECRET_CHARS + 1 + _CRC_CHARS
-_ID_END = len(_START) + _ID_CHARS
-_SECRET_END = _ID_END + 1 + _SECRET_CHARS
+_ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_ID_CHARS: Final = 11  # 62**11 > 2**64
+_SECRET_CHARS: Final = 33  # 62**33 > 2**192
+_CRC_CHARS: Final = 8
+_UNDERSCORE: Final = 0x5F
+_START: Final = b"wws_live_"
+_LENGTH: Final = len(_START) + _ID_CHARS + 1 + _SECRET_CHARS + 1 + _CRC_CHARS
+_ID_END: Final = len(_START) + _ID_CHARS
+_SECRET_END: Final = _ID_END + 1 + _SECRET_CHARS
 
 
 class ApiKey(NamedTuple):

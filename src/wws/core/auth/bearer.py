@@ -9,17 +9,17 @@ advises against it).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 __all__ = ["JWT", "KEY", "MAX_CREDENTIAL", "NONE", "REFUSED", "Credential", "read_credential"]
 
-MAX_CREDENTIAL = 8 * 1024
+MAX_CREDENTIAL: Final = 8 * 1024
 """Bytes of a header value that carries a credential; nginx and node take header lines of 8 KiB and 16 KiB at most."""
 
 NONE, JWT, KEY, REFUSED = "none", "jwt", "key", "refused"
 
-_NO_DOT = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_~+/"
-_HINT = (
+_NO_DOT: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_~+/"
+_HINT: Final = (
     "This is an API key of Supabase, which names a project and not a user. "
     "Send the access token of the user's session, or an API key of this gateway (wws_...)."
 )
@@ -41,11 +41,11 @@ class Credential(NamedTuple):
         return f"Credential({self.kind!r})"  # the token is a secret
 
 
-ABSENT = Credential(NONE)
-MALFORMED = Credential(REFUSED, code="malformed_credential")
-UNKNOWN = Credential(REFUSED, code="invalid_api_key")
-NOT_A_SESSION = Credential(REFUSED, code="invalid_api_key", message=_HINT)
-TWICE = Credential(REFUSED, code="malformed_credential", message="Two different credentials were sent. Send one.")
+ABSENT: Final = Credential(NONE)
+MALFORMED: Final = Credential(REFUSED, code="malformed_credential")
+UNKNOWN: Final = Credential(REFUSED, code="invalid_api_key")
+NOT_A_SESSION: Final = Credential(REFUSED, code="invalid_api_key", message=_HINT)
+TWICE: Final = Credential(REFUSED, code="malformed_credential", message="Two different credentials were sent. Send one.")
 
 
 def read_credential(raw: list[tuple[bytes, bytes]], first: dict[bytes, bytes]) -> Credential:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Final
 
 __all__ = ["Pepper"]
 
-_BLOCK = 64  # RFC 2104 section 2: B, the block length of the hash in bytes
+_BLOCK: Final = 64  # RFC 2104 section 2: B, the block length of the hash in bytes
 
 
 class Pepper:

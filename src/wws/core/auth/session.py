@@ -6,7 +6,7 @@ verdict that serves for long is checked again while it does: that is what makes 
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from wws import codec
 from wws.core.auth.claims import Claims
@@ -38,16 +38,16 @@ __all__ = [
     "user_of",
 ]
 
-SESSION_PREFIX = "v1:sess:"
-GONE_PREFIX = "v1:gone:"
-GONE_SUBJECT_PREFIX = "v1:gonesub:"
-NEGATIVE_TTL = 60.0
+SESSION_PREFIX: Final = "v1:sess:"
+GONE_PREFIX: Final = "v1:gone:"
+GONE_SUBJECT_PREFIX: Final = "v1:gonesub:"
+NEGATIVE_TTL: Final = 60.0
 """Seconds a definite refusal is remembered."""
-MIN_STORED = 60.0
+MIN_STORED: Final = 60.0
 """Seconds: the shortest expiration Cloudflare KV takes. What must end sooner carries its own end in the record."""
-MAX_TOKEN_LIFETIME = 604_800.0
+MAX_TOKEN_LIFETIME: Final = 604_800.0
 """Seconds: the longest life Supabase gives an access token (a week). A purge of a subject holds for as long."""
-MAX_SKEW = 60.0
+MAX_SKEW: Final = 60.0
 """Seconds a `checked_at` of another machine may lie in the future before it is doubted."""
 
 
@@ -76,9 +76,9 @@ class Denied(NamedTuple):
     until: float
 
 
-TOMBSTONE = b"1"
-_OK = "ok"
-_DENIALS = ("invalid_api_key", "user_banned")
+TOMBSTONE: Final = b"1"
+_OK: Final = "ok"
+_DENIALS: Final = ("invalid_api_key", "user_banned")
 
 
 def session_key(digest: str) -> str:

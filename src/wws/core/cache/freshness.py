@@ -6,7 +6,7 @@ Ages and lifetimes are in seconds. All lifetimes are total ages: `fresh=60, stal
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from wws.core.cache import httpdate
 from wws.core.cache.directives import MOST_SECONDS, Directives
@@ -18,10 +18,10 @@ __all__ = ["NEGATIVE_SECONDS", "OUTAGE", "Reuse", "Terms", "explicit_lifetime", 
 Pair = tuple[bytes, bytes]
 Reuse = Literal["fresh", "stale_revalidate", "must_revalidate", "miss"]
 
-NEGATIVE_SECONDS = 10.0
+NEGATIVE_SECONDS: Final = 10.0
 """The longest that 404 and 410 are believed: long enough against a storm, short enough to see a page that was just made."""
-NEGATIVE = frozenset({404, 410})
-OUTAGE = frozenset({500, 502, 503, 504})
+NEGATIVE: Final = frozenset({404, 410})
+OUTAGE: Final = frozenset({500, 502, 503, 504})
 """RFC 5861 section 4: "an error is any situation that would result in a 500, 502, 503, or 504 HTTP response status code"."""
 
 

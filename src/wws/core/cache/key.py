@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Final
 
 __all__ = ["PUBLIC", "digest", "recipe", "subject", "tenant"]
 
-PUBLIC = "public"
+PUBLIC: Final = "public"
 
 
 def tenant(id: str) -> str:

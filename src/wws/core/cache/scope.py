@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from wws.core.cache.key import PUBLIC
 from wws.core.policy import CachePolicy
@@ -11,16 +11,16 @@ from wws.core.policy import CachePolicy
 __all__ = ["ANYONE", "SPECIAL", "Scope", "scope"]
 
 # What may make an answer one caller's own. A cookie is one too: a page behind a session cookie says so seldom enough.
-_CREDENTIALS = (b"authorization", b"x-api-key", b"cookie")
+_CREDENTIALS: Final = (b"authorization", b"x-api-key", b"cookie")
 # What asks for something else than the stored whole (RFC 9111 section 3.3; RFC 9110 sections 13.1 and 7.8).
-_ASIDE: dict[bytes, str] = {
+_ASIDE: Final[dict[bytes, str]] = {
     b"range": "range",
     b"if-range": "range",
     b"if-match": "precondition",
     b"if-unmodified-since": "precondition",
     b"upgrade": "upgrade",
 }
-SPECIAL = frozenset({*_CREDENTIALS, *_ASIDE})
+SPECIAL: Final = frozenset({*_CREDENTIALS, *_ASIDE})
 """Request fields without which, and without a user, the scope is `ANYONE`."""
 
 
@@ -34,9 +34,9 @@ class Scope(NamedTuple):
     bypass: str | None = None
 
 
-ANYONE = Scope()
-_GUARDED = Scope(guarded=True, collapsible=False)
-_ALONE = Scope(collapsible=False)
+ANYONE: Final = Scope()
+_GUARDED: Final = Scope(guarded=True, collapsible=False)
+_ALONE: Final = Scope(collapsible=False)
 
 
 def scope(policy: CachePolicy, first: Mapping[bytes, bytes], subject: str | None) -> Scope:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from typing import Final
 
 from wws.core.cache import vary
 from wws.core.cache.directives import Directives
@@ -24,21 +25,21 @@ Uri = tuple[str, str, str, str, str]
 Key = tuple[str, str, str, str, str, str]
 """The parts of a `Uri`, and the partition."""
 
-MAX_BYTES = 64 * 1024 * 1024
-MAX_ENTRIES = 65_536
-PARTITION_ENTRIES = 256
+MAX_BYTES: Final = 64 * 1024 * 1024
+MAX_ENTRIES: Final = 65_536
+PARTITION_ENTRIES: Final = 256
 """Of one user or tenant; their bytes are bounded to an eighth of the shelf."""
-MAX_VARIANTS = 16
+MAX_VARIANTS: Final = 16
 """Answers kept for one key under different values of its Vary fields: languages times encodings of an ordinary site."""
-_OVERHEAD = 1024
+_OVERHEAD: Final = 1024
 """Bytes that an entry costs beside its texts: the objects around them."""
-_PAIR_OVERHEAD = 150
+_PAIR_OVERHEAD: Final = 150
 
-EARLY_SHARE = 64
+EARLY_SHARE: Final = 64
 """Of the hits in the last tenth of a lifetime, one in this many starts a refresh: what is asked for often is renewed before it
 goes stale, at a moment that its own traffic decides, so that not all keys of one instant are refreshed in one instant."""
-_EARLY_FROM = 10.0  # seconds of lifetime below which there is no early refresh
-_NEVER = float("inf")
+_EARLY_FROM: Final = 10.0  # seconds of lifetime below which there is no early refresh
+_NEVER: Final = float("inf")
 
 
 class Held:

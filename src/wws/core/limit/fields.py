@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 from math import ceil
+from typing import Final
 from urllib.parse import quote
 
 from wws.core.limit.decision import Decision
@@ -20,7 +21,7 @@ from wws.core.policy import Limit
 __all__ = ["LimitFields", "duration", "retry_after"]
 
 # RFC 9651 section 3.3.3: a String holds the printable ASCII characters; the quote and the backslash are escaped.
-_PRINTABLE = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
+_PRINTABLE: Final = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 
 
 def duration(seconds: float) -> str:
@@ -38,7 +39,7 @@ def _whole(seconds: int) -> str:
     return f"{hours}h{minutes}m{seconds}s" if hours else f"{minutes}m{seconds}s"
 
 
-_SHORT = tuple(_whole(seconds) for seconds in range(128))
+_SHORT: Final = tuple(_whole(seconds) for seconds in range(128))
 
 
 def retry_after(seconds: float) -> int:

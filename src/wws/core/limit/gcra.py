@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from math import floor
 from struct import Struct
+from typing import Final
 
 from wws.core.limit.decision import Decision
 
 __all__ = ["give", "take"]
 
-_TAT = Struct("<d")
+_TAT: Final = Struct("<d")
 
 
 def take(state: bytes | None, now: float, limit: int, period: float, burst: int, cost: int = 1) -> tuple[Decision, bytes | None]:

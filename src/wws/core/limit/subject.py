@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from typing import Final
 
 __all__ = ["UNKNOWN", "address", "user"]
 
-UNKNOWN = "a.unknown"
+UNKNOWN: Final = "a.unknown"
 """Clients without an address share one bucket: whoever hides it gets no count of their own."""
 
 

@@ -31,8 +31,8 @@ BUCKETS: Final = 60
 KEPT: Final = BUCKETS + 1
 MAX_LIMIT: Final = 2**32 - 1
 
-_HEAD = Struct("<qI")
-_START = _HEAD.size
+_HEAD: Final = Struct("<qI")
+_START: Final = _HEAD.size
 
 
 class _Layout:
@@ -49,9 +49,9 @@ class _Layout:
         self.zeros = bytes(KEPT * self.width)
 
 
-_SHORT = _Layout("H")
-_LONG = _Layout("I")
-_BY_SIZE = {layout.size: layout for layout in (_SHORT, _LONG)}
+_SHORT: Final = _Layout("H")
+_LONG: Final = _Layout("I")
+_BY_SIZE: Final = {layout.size: layout for layout in (_SHORT, _LONG)}
 
 
 def take(state: bytes | None, now: float, limit: int, period: float, cost: int = 1) -> tuple[Decision, bytes | None]:

@@ -6,7 +6,7 @@ A fact that is not known (None) satisfies no condition. Where no rule matches, t
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from wws.core.policy import Condition, ModelRef, Policy, Rule
 
@@ -21,7 +21,7 @@ class Task(NamedTuple):
     context_length: int | None = None
 
 
-NOTHING_KNOWN = Task()
+NOTHING_KNOWN: Final = Task()
 
 
 class Choice(NamedTuple):

@@ -7,16 +7,16 @@ method follow the complexity router that LiteLLM documents (docs.litellm.ai, aut
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 __all__ = ["WEIGHTS", "Facts", "Tier", "complexity", "context_length", "text_bytes"]
 
 Tier = Literal["low", "medium", "high"]
 
-BYTES_PER_TOKEN = 4
-MARGIN = 10
+BYTES_PER_TOKEN: Final = 4
+MARGIN: Final = 10
 """Percent on top of bytes / 4: code and languages other than English take fewer bytes per token."""
-IMAGE_BYTES = 4096
+IMAGE_BYTES: Final = 4096
 """What an embedded file counts for, as text: about 1,000 tokens, the order of what providers bill for one image."""
 
 HEAD, TAIL = 1024, 3072
@@ -53,30 +53,32 @@ def _words(listed: str) -> frozenset[str]:
     return frozenset(listed.split())
 
 
-_CODE_MARKS = (
+_CODE_MARKS: Final = (
     "```", "def ", "() {", "();", "){", "=> {", "{\n", "};", "</", "#include", "import {", "select * from",
     "console.log", "print(", "self.", "public static", "traceback (most",
 )  # fmt: skip
-_CODE_WORDS = _words(
+_CODE_WORDS: Final = _words(
     "api bug code compile compiler debug debugging function html javascript json python refactor regex rust script sql "
     "stacktrace typescript unittest"
 )
-_REASONING_MARKS = (
+_REASONING_MARKS: Final = (
     "step by step", "think through", "think carefully", "reason through", "root cause", "trade-off", "tradeoff", "pros and cons",
     "why does", "prove that", "proof of", "work out", "from first principles", "weigh the", "what would happen if",
     "evaluate whether",
 )  # fmt: skip
-_REASONING_WORDS = _words("analyse analyze contradiction critique deduce derive disprove hypothesis infer justify prove theorem")
-_TECHNICAL_WORDS = _words(
+_REASONING_WORDS: Final = _words(
+    "analyse analyze contradiction critique deduce derive disprove hypothesis infer justify prove theorem"
+)
+_TECHNICAL_WORDS: Final = _words(
     "algorithm architecture asynchronous authentication cache complexity concurrency consensus container cryptography database "
     "deadlock distributed encryption gradient heuristic idempotent index integral kernel kubernetes latency matrix microservice "
     "migration mutex optimization partition pipeline protocol quantum replication scalability schema sharding throughput "
     "transaction transformer"
 )
-_SIMPLE_MARKS = ("what is ", "who is ", "when was ", "where is ", "define ", "translate ", "spell ", "thank")
-_SIMPLE_WORDS = _words("hello hey hi thanks yes no ok okay ping")
-_SIMPLE_LENGTH = 200
-_STEP_MARKS = ("\n1.", "\n2.", "\n- [", "first,", "and then", "after that", "finally", "step 1")
+_SIMPLE_MARKS: Final = ("what is ", "who is ", "when was ", "where is ", "define ", "translate ", "spell ", "thank")
+_SIMPLE_WORDS: Final = _words("hello hey hi thanks yes no ok okay ping")
+_SIMPLE_LENGTH: Final = 200
+_STEP_MARKS: Final = ("\n1.", "\n2.", "\n- [", "first,", "and then", "after that", "finally", "step 1")
 
 
 def _marks(text: str, marks: tuple[str, ...]) -> int:
@@ -117,7 +119,7 @@ def _questions(facts: Facts) -> float:
     return min(1.0, (facts.text.count("?") + facts.text.count("\uff1f")) / 3)
 
 
-WEIGHTS: tuple[tuple[Callable[[Facts], float], float], ...] = (
+WEIGHTS: Final[tuple[tuple[Callable[[Facts], float], float], ...]] = (
     (_length, 0.10),
     (_code, 0.30),
     (_reasoning, 0.25),
@@ -128,7 +130,7 @@ WEIGHTS: tuple[tuple[Callable[[Facts], float], float], ...] = (
 )
 """Signal and weight. Below LOW a task is low, from HIGH on it is high."""
 LOW, HIGH = 0.15, 0.35
-CERTAIN = 2
+CERTAIN: Final = 2
 """This many reasoning markers make a task high whatever the sum."""
 
 

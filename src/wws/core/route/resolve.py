@@ -8,6 +8,7 @@ provider/model      that one model, when the provider is configured
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from wws.core.fault import Fault
 from wws.core.policy import ModelRef
@@ -15,12 +16,12 @@ from wws.core.route.choose import Choice, Router, Task
 
 __all__ = ["AUTO", "EMBEDDINGS", "names", "resolve"]
 
-AUTO = "auto"
-EMBEDDINGS = "embeddings"
+AUTO: Final = "auto"
+EMBEDDINGS: Final = "embeddings"
 """The alias that serves an embeddings request without a model: the rules choose models that write text."""
 
 # The id becomes a header value and a label of metrics: visible ASCII without quotes, commas or spaces, and not for ever.
-_MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}")
+_MODEL_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}")
 
 
 def resolve(model: str | None, task: Task, router: Router, operation: str = "chat") -> Choice | Fault:

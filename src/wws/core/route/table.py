@@ -13,19 +13,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Generic, NamedTuple, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 from urllib.parse import unquote
 
 __all__ = ["Match", "Table", "suspicious"]
 
 T = TypeVar("T")
-NO_PARAMS: Mapping[str, str] = MappingProxyType({})
+NO_PARAMS: Final[Mapping[str, str]] = MappingProxyType({})
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # RFC 3986 section 3.3: pchar, less the colon and the asterisk, which begin and end patterns.
-_LITERAL = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()+,;=@]|%[0-9A-Fa-f]{2})[A-Za-z0-9\-._~!$&'()+,;=@:%]*")
+_LITERAL: Final = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()+,;=@]|%[0-9A-Fa-f]{2})[A-Za-z0-9\-._~!$&'()+,;=@:%]*")
 # What a server may decode, or cut, before it looks the path up: / \ ; NUL, and bytes that only overlong UTF-8 has.
-_ESCAPED = {
+_ESCAPED: Final = {
     "2f": "an encoded /",
     "5c": "an encoded \\",
     "3b": "an encoded ;",
@@ -33,7 +33,7 @@ _ESCAPED = {
     "c0": "an overlong escape",
     "c1": "an overlong escape",
 }
-_HEX = frozenset("0123456789abcdef")
+_HEX: Final = frozenset("0123456789abcdef")
 
 
 def suspicious(path: str) -> str | None:

@@ -13,7 +13,7 @@ in is never changed. Members not named here pass through to the provider.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from wws import codec
 from wws.core.fault import Fault
@@ -24,7 +24,7 @@ __all__ = ["ENDPOINTS", "Chat", "Kind", "Members", "max_tokens", "read", "task_o
 Members: TypeAlias = dict[str, codec.Piece]
 Kind: TypeAlias = Literal["chat", "generate", "completions", "messages", "embeddings"]
 
-ENDPOINTS: dict[str, Kind] = {
+ENDPOINTS: Final[dict[str, Kind]] = {
     "/api/ai/chat": "chat",
     "/api/ai/generate": "generate",
     "/v1/chat/completions": "completions",
@@ -43,8 +43,8 @@ class Chat(NamedTuple):
     task: Task
 
 
-_STREAM = {b"true": True, b"false": False, b"null": False}
-_WHITESPACE = b" \t\n\r"
+_STREAM: Final = {b"true": True, b"false": False, b"null": False}
+_WHITESPACE: Final = b" \t\n\r"
 _OPEN, _CLOSE, _OBJECT, _QUOTE = b'[]{"'
 
 
@@ -248,7 +248,7 @@ def _no_array(members: Members, name: str) -> Fault | None:
     return None
 
 
-_SHAPES: dict[Kind, tuple[str, Callable[[Members, Task], _Shaped]]] = {
+_SHAPES: Final[dict[Kind, tuple[str, Callable[[Members, Task], _Shaped]]]] = {
     "chat": ("chat", _chat),
     "generate": ("chat", _generate),
     "completions": ("chat", _messages),

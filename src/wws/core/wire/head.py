@@ -8,21 +8,30 @@ from __future__ import annotations
 
 import re
 from ipaddress import AddressValueError, IPv6Address
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 Pair = tuple[bytes, bytes]
 
-MAX_HEADER_BYTES = 32 * 1024  # the whole block: h11 takes 16 KiB, Tomcat 8, node 16 (80 before)
-MAX_HEADERS = 100  # Apache's LimitRequestFields, and Django's DATA_UPLOAD_MAX_NUMBER_FIELDS is 1000 for forms
-MAX_TARGET = 8 * 1024  # RFC 9112 section 3: "at least 8000 octets" are recommended
-_MAX_PORT = 65_535
-_HOSTS_REMEMBERED = 512
+MAX_HEADER_BYTES: Final = 32 * 1024  # the whole block: h11 takes 16 KiB, Tomcat 8, node 16 (80 before)
+MAX_HEADERS: Final = 100  # Apache's LimitRequestFields, and Django's DATA_UPLOAD_MAX_NUMBER_FIELDS is 1000 for forms
+MAX_TARGET: Final = 8 * 1024  # RFC 9112 section 3: "at least 8000 octets" are recommended
+_MAX_PORT: Final = 65_535
+_HOSTS_REMEMBERED: Final = 512
 
 # RFC 3986 section 3.2.2: reg-name without percent-escapes and sub-delims, which no name on the web has; or an IP-literal.
-_HOST = re.compile(rb"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.\-]{0,253})|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
-_ABSOLUTE = re.compile(rb"(https?)://([^/?#]*)([^#]*)", re.IGNORECASE)
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.\-]{0,253})|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+_ABSOLUTE: Final = re.compile(rb"(https?)://([^/?#]*)([^#]*)", re.IGNORECASE)
 # A field that may come once only (RFC 9110 section 5.3), and whose repetition two hops could read in two ways.
-_SINGLE = (b"host", b"content-length", b"transfer-encoding", b"content-type", b"expect", b"origin", b"x-request-id", b"upgrade")
+_SINGLE: Final = (
+    b"host",
+    b"content-length",
+    b"transfer-encoding",
+    b"content-type",
+    b"expect",
+    b"origin",
+    b"x-request-id",
+    b"upgrade",
+)
 
 
 class Refused(NamedTuple):

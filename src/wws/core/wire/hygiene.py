@@ -6,16 +6,18 @@ be a proxy's word; our own fields are added afterwards, so that nothing a client
 
 from __future__ import annotations
 
+from typing import Final
+
 Pair = tuple[bytes, bytes]
 
 # RFC 9110 section 7.6.1 and the fields that frame a message: each side has its own.
-HOP_BY_HOP = frozenset({
+HOP_BY_HOP: Final = frozenset({
     b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"content-length", b"expect",
     b"proxy-connection", b"proxy-authenticate", b"proxy-authorization", b"proxy-authentication-info", b"http2-settings",
 })  # fmt: skip
 
 # What a client may not tell the origin: who it is, where it comes from, or another path or method than was checked.
-CLAIMS = frozenset({
+CLAIMS: Final = frozenset({
     b"x-user-id", b"x-user-role", b"x-user-aal", b"x-user-session", b"x-key-id", b"x-user-email", b"x-authenticated-user",
     b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-port", b"x-forwarded-prefix",
     b"x-forwarded-server", b"x-real-ip", b"forwarded", b"x-client-ip", b"x-cluster-client-ip", b"true-client-ip",
@@ -24,11 +26,11 @@ CLAIMS = frozenset({
 })  # fmt: skip
 
 # Fields a client may not have dropped by naming them in Connection (hop-by-hop abuse).
-_NOT_NOMINABLE = frozenset({b"host", b"authorization", b"cache-control", b"cookie", b"content-type"})
+_NOT_NOMINABLE: Final = frozenset({b"host", b"authorization", b"cache-control", b"cookie", b"content-type"})
 
-_DROPPED = HOP_BY_HOP | CLAIMS
+_DROPPED: Final = HOP_BY_HOP | CLAIMS
 # From an origin: framing and hop-by-hop, and the names that are ours to say.
-_DROPPED_BACK = HOP_BY_HOP | {b"x-request-id"}
+_DROPPED_BACK: Final = HOP_BY_HOP | {b"x-request-id"}
 
 
 def nominated(headers: list[Pair]) -> frozenset[bytes]:
@@ -57,7 +59,7 @@ def from_upstream(headers: list[Pair], connection: bytes | None) -> list[Pair]:
 
 
 # From an AI provider: an allow-list, since the rest may name accounts, set cookies or describe another framing.
-_FROM_PROVIDER = frozenset({b"content-type", b"content-encoding", b"openai-processing-ms", b"anthropic-version"})
+_FROM_PROVIDER: Final = frozenset({b"content-type", b"content-encoding", b"openai-processing-ms", b"anthropic-version"})
 
 
 def from_provider(headers: list[Pair]) -> list[Pair]:

@@ -5,13 +5,15 @@ One string for all of them costs a third of what as many pairs do, and every ans
 
 from __future__ import annotations
 
+from typing import Final
+
 from wws.core.trail import Trail
 
 # Hundredths of a millisecond to text: the durations of nearly every step are in here.
-_SHORT = [f"{i / 100:.2f}" for i in range(2000)]
-_UNITS = 100_000.0
-_ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
-_MAX_REQUEST_ID = 128
+_SHORT: Final = [f"{i / 100:.2f}" for i in range(2000)]
+_UNITS: Final = 100_000.0
+_ALPHABET: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
+_MAX_REQUEST_ID: Final = 128
 
 
 def ms(seconds: float | None) -> str:

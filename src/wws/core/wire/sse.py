@@ -7,17 +7,17 @@ is no special case: the cut is never at an event's end.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 __all__ = ["MAX_EVENT", "Event", "EventTooLarge", "Parser", "Splitter", "parse", "write"]
 
-MAX_EVENT = 1024 * 1024
+MAX_EVENT: Final = 1024 * 1024
 """Bytes of one event. Chunks of chat streams are a few hundred; images inside events reach some 100 KB."""
 
 # "Lines must be separated by either a CRLF pair, a single LF, or a single CR"; a blank line ends the event. A CR and LF
 # that two reads have torn apart leave an LF in front of the next event: a blank line with nothing before it, no event.
-_BLANK = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
-_BOM = b"\xef\xbb\xbf"
+_BLANK: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
+_BOM: Final = b"\xef\xbb\xbf"
 
 
 class EventTooLarge(ValueError):

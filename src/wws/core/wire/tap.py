@@ -7,7 +7,7 @@ error event can follow at any point. Each event is decoded once, which costs abo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from wws import codec
 from wws.core.trail import Usage
@@ -17,20 +17,20 @@ __all__ = ["DONE", "UsageTap", "error_event"]
 
 Shape = Literal["openai", "anthropic"]
 
-DONE = b"data: [DONE]\n\n"
-_STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+DONE: Final = b"data: [DONE]\n\n"
+_STOP: Final = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 
 # How a stream ended early -> the code and the text its caller gets. Silence would read as success: SDKs do not miss [DONE].
-_ENDINGS: dict[str, tuple[str, str]] = {
+_ENDINGS: Final[dict[str, tuple[str, str]]] = {
     "done": ("upstream_disconnect", "The provider ended the answer early."),
     "cut": ("upstream_disconnect", "The provider ended the answer early."),
     "stall": ("provider_timeout", "The provider stopped sending before the answer was complete."),
     "error": ("provider_error", "The provider failed before the answer was complete."),
 }
 # Members of a delta that are something to see or to wait for; a role alone is not.
-_TOKENS = ("content", "reasoning_content", "tool_calls", "reasoning", "refusal", "function_call", "audio")
-_MOST_CHOICES = 1024  # indexes beyond it are taken for the first
-_ANTHROPIC_TOKENS = frozenset({"content_block_start", "content_block_delta"})
+_TOKENS: Final = ("content", "reasoning_content", "tool_calls", "reasoning", "refusal", "function_call", "audio")
+_MOST_CHOICES: Final = 1024  # indexes beyond it are taken for the first
+_ANTHROPIC_TOKENS: Final = frozenset({"content_block_start", "content_block_delta"})
 
 
 def error_event(shape: Shape, code: str, message: str) -> bytes:

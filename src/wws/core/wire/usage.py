@@ -7,14 +7,14 @@ string without a backslash before the quote, and only what follows them is read.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from wws import codec
 from wws.core.trail import Usage
 
 __all__ = ["from_answer", "read", "served_model"]
 
-MAX_MODEL = 200
+MAX_MODEL: Final = 200
 """Bytes of a model's name. The longest in the providers' lists are about 60."""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import httptools
 
@@ -24,11 +24,11 @@ from wws.http import Body, Headers, Pair, Request, Response
 if TYPE_CHECKING:
     from wws.hosts.server.server import Server
 
-_NO_BODY = Body()
-_VERSION_ERROR = "Invalid HTTP version"
-_TOO_LARGE = rules.Refused(431, "The header block is too large.")
-_TRAILERS = "The body's framing or trailer section is too large."
-_DATA_AFTER_CLOSE = "Data after `Connection: close`"
+_NO_BODY: Final = Body()
+_VERSION_ERROR: Final = "Invalid HTTP version"
+_TOO_LARGE: Final = rules.Refused(431, "The header block is too large.")
+_TRAILERS: Final = "The body's framing or trailer section is too large."
+_DATA_AFTER_CLOSE: Final = "Data after `Connection: close`"
 
 
 class _Turn(NamedTuple):
@@ -64,7 +64,7 @@ class _Deaf:
         """Throws the bytes away."""
 
 
-_DEAF = _Deaf()
+_DEAF: Final = _Deaf()
 
 
 class Connection:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import ssl
+from typing import Final
 
 from wws.bindings import Endpoint
 from wws.core.policy import Timeouts
@@ -17,8 +18,8 @@ from wws.hosts.server.tasks import Answer
 from wws.http import Body, Pair, Response
 
 # RFC 9110 section 9.2.2: these may be sent again when a kept connection turns out to be closed.
-_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
-_HEADS_KEPT = 64
+_IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
+_HEADS_KEPT: Final = 64
 
 
 class _Head:

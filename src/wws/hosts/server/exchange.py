@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import httptools
 
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from wws.hosts.server.connection import Transport
     from wws.hosts.server.pool import Pool
 
-_SWITCHING = 101
-_MAX_TRAILERS = 100
+_SWITCHING: Final = 101
+_MAX_TRAILERS: Final = 100
 
 
 class UpstreamConnection:
-    """An `asyncio.Protocol` in all but ancestry. Sends one request at a time and parses the answers, as strictly as the server side parses requests.
+    """Sends one request at a time and parses the answers, as strictly as the server side parses requests.
+
+    An `asyncio.Protocol` in all but ancestry, which compiled code pays for.
 
     `due` is the monotonic second at which the exchange counts as silent; the pool's owner looks at it every tick.
     """
@@ -364,7 +366,7 @@ class UpstreamConnection:
                 self.due = min(self.loop.time() + self._timeouts.idle, self._total)
 
 
-_BODY_EXPECTED = frozenset({"POST", "PUT", "PATCH"})
+_BODY_EXPECTED: Final = frozenset({"POST", "PUT", "PATCH"})
 
 
 def _too_large() -> UpstreamMalformed:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from typing import Final
 
 from wws.errors import Refusal
 from wws.hosts.server.limits import HIGH_WATER
 from wws.http import Body
 
-_UNLIMITED = 1 << 62
+_UNLIMITED: Final = 1 << 62
 
 
 class IncomingBody(Body):

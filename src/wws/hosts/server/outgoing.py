@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Final
 
 from wws.http import Response
 
-_PHRASES = {status.value: status.phrase for status in HTTPStatus}
-STATUS_LINES = {code: f"HTTP/1.1 {code} {_PHRASES.get(code, 'Status')}\r\n".encode() for code in range(100, 1000)}
+_PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
+STATUS_LINES: Final = {code: f"HTTP/1.1 {code} {_PHRASES.get(code, 'Status')}\r\n".encode() for code in range(100, 1000)}
 
 # RFC 9110 section 6.4.1: answers with these statuses have no content, whatever their fields say.
-BODILESS = frozenset({204, 304})
-CLOSE = b"connection: close\r\n"
+BODILESS: Final = frozenset({204, 304})
+CLOSE: Final = b"connection: close\r\n"
 
 
 def head(response: Response, date: bytes, framing: bytes, close: bool) -> bytes:
@@ -48,4 +49,4 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-LAST_CHUNK = b"0\r\n\r\n"
+LAST_CHUNK: Final = b"0\r\n\r\n"

@@ -464,7 +464,10 @@ from wws.core.wire.chat import Chat, read
 from wws.core.wire.prompt import prompt_text
 assert "msgspec" not in sys.modules
 for kind, body in json.load(sys.stdin):
-    answer = read(codec.split(body.encode()), kind, b"hint")
+    try:
+        answer = read(codec.split(body.encode()), kind, b"hint")
+    except ValueError:
+        answer = ["invalid_json"]
     print(json.dumps([answer[0], codec.join(answer.members).decode(), *answer[2:]] if isinstance(answer, Chat) else answer))
 """
 

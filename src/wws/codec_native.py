@@ -51,4 +51,7 @@ def raw(data: bytes) -> Any:
 
 def value(text: Any) -> Any:
     """The value a `Piece` stands for."""
-    return decode(text)
+    try:
+        return _decoder.decode(text)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ValueError(str(error)) from None

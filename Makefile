@@ -2,13 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test check format lock bench bench-peers clean
+.PHONY: run test faults check format lock bench bench-peers clean
 
 run: .venv/run.stamp  ## the gateway on http://127.0.0.1:8787 with its demo parts: no key, no service, no network
 	@$(BIN)/wws dev --demo
 
 test: .venv/dev.stamp  ## every test
 	$(BIN)/pytest
+
+faults: .venv/dev.stamp  ## sixteen faults of AI providers; prints what the caller sees and writes docs/failure-behaviour.md
+	FAULTS_TABLE=docs/failure-behaviour.md $(BIN)/pytest -q -p no:randomly tests/faults
 
 check: .venv/dev.stamp  ## format, lint, types, import contract
 	$(BIN)/ruff format --check .

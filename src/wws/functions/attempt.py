@@ -96,8 +96,10 @@ class Ending:
             verdict = self.verdict
             kind = "provider_timeout" if outcome == "stall" else "provider_stream_cut"
             upstream.failed(now, kind if verdict is None else verdict.error_type, None, self._jitter)
-        if outcome != "done" or not relay.complete:
-            trail.error_type = "caller_cancelled" if outcome == "client_closed" else "provider_stream_cut"
+        if outcome == "client_closed":
+            trail.error_type = "caller_cancelled"
+        elif not relay.complete:
+            trail.error_type = "provider_stream_cut"
         gate = upstream.gate
         if gate is not None:
             gate.leave(now, now - self.since)

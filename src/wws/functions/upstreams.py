@@ -75,6 +75,11 @@ class Upstream:
         return max(self.breaker.until, self.account.quota.until)
 
     @property
+    def state(self) -> int:
+        """As a breaker's: the worse of the route's own and the account's."""
+        return max(self.breaker.state, self.account.quota.state)
+
+    @property
     def cause(self) -> str | None:
         """Why it may not be asked now: an `error_type`."""
         return self.account.quota.cause or self.breaker.cause

@@ -6,7 +6,7 @@ beyond the bound is counted under `other`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -17,6 +17,7 @@ from wws.observe.tally import BUCKETS, Cell, Key, Tally
 MAX_SERIES = 2000
 OTHER = "other"
 Labels = tuple[str, ...]
+Series = tuple[str, Labels, Callable[[], Iterable[tuple[Labels, float]]]]
 Families = Iterator[CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily]
 
 
@@ -45,7 +46,8 @@ class Histogram:
 
 
 class Metrics(Collector):
-    """Everything counted in one process. `gauges` are what others have to show: name to help text and reader."""
+    """Everything counted in one process. `gauges` and `series` are what others have to show: name to help text
+    and reader, for `series` with the names of the labels between them and a reader that gives label values and value."""
 
     def __init__(self, tally: Tally, version: str = "0") -> None:
         self._tally = tally
@@ -62,6 +64,7 @@ class Metrics(Collector):
         self._cache: dict[Labels, int] = {}
         self._streams: dict[Labels, int] = {}
         self.gauges: dict[str, tuple[str, Callable[[], float]]] = {}
+        self.series: dict[str, Series] = {}
         tally.reader(self.absorb)
 
     def absorb(self, cells: dict[Key, Cell]) -> None:
@@ -129,6 +132,11 @@ class Metrics(Collector):
             yield histogram
         for name, (text, read) in self.gauges.items():
             yield GaugeMetricFamily(name, text, value=read())
+        for name, (text, labels, read_all) in self.series.items():
+            gauge = GaugeMetricFamily(name, text, labels=labels)
+            for key, level in read_all():
+                gauge.add_metric([*key], level)
+            yield gauge
         info = GaugeMetricFamily("wws_config_info", "The configuration in force.", labels=("version",))
         info.add_metric([self._version], 1)
         yield info

@@ -15,6 +15,7 @@ from typing import Any
 from wws.admin.app import Admin
 from wws.bindings import Context, Env, Namespace, Secrets, Services, SystemClock
 from wws.errors import ConfigError, Problem
+from wws.functions.upstreams import Upstream, Upstreams, upstreams_of
 from wws.gateway import Gateway
 from wws.hosts.server import demo as demo_parts
 from wws.hosts.server.application import Application
@@ -27,7 +28,7 @@ from wws.hosts.server.server import Server, tls_context
 from wws.http import Outcome, Request
 from wws.observe.ledger import Ledger
 from wws.observe.log import RequestLog, configure
-from wws.observe.metrics import Metrics
+from wws.observe.metrics import Metrics, Series
 from wws.observe.tally import Tally
 from wws.project.pepper import pepper
 from wws.project.secret import Secret
@@ -116,6 +117,8 @@ async def _run(project: Project, demo: bool, loop: asyncio.AbstractEventLoop, st
     metrics.gauges["wws_requests_active"] = ("Requests in progress.", lambda: float(gateway.in_flight))
     metrics.gauges["wws_connections_open"] = ("Client connections open.", lambda: float(len(server.connections)))
     metrics.gauges["wws_upstream_connections_open"] = ("Upstream connections open.", lambda: float(dialer.open_connections))
+    metrics.gauges["wws_tasks"] = ("Tasks of the event loop.", lambda: float(len(asyncio.all_tasks(loop))))
+    metrics.series.update(_route_gauges(upstreams_of(env)))
     admin = Server(Admin(gateway, metrics), loop) if settings.admin is not None else None
     stop = _stop_signals(loop)
     bound = await _listen(server, str(settings.listen), "server.listen", project)
@@ -145,6 +148,28 @@ async def _run(project: Project, demo: bool, loop: asyncio.AbstractEventLoop, st
     dialer.close()
     log.flush()
     await housekeeping.last()
+
+
+def _route_gauges(routes: Upstreams) -> dict[str, Series]:
+    """Which routes to AI providers are closed, and how full they are."""
+
+    def of(read: Callable[[Upstream], float | None]) -> Callable[[], list[tuple[tuple[str, ...], float]]]:
+        return lambda: [((r.ref.provider, r.ref.model), level) for r in routes if (level := read(r)) is not None]
+
+    labels = ("provider", "model")
+    return {
+        "wws_breaker_state": ("0 closed, 1 half-open, 2 open.", labels, of(lambda r: float(r.state))),
+        "wws_queue_depth": (
+            "Requests in line for a place.",
+            labels,
+            of(lambda r: None if r.gate is None else float(r.gate.waiting)),
+        ),
+        "wws_upstream_places_in_use": (
+            "Places taken at routes that have a limit.",
+            labels,
+            of(lambda r: None if r.gate is None else float(r.gate.in_use)),
+        ),
+    }
 
 
 def _bindings(project: Project, store: Store) -> dict[str, Any]:

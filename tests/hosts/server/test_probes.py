@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.hosts.server.wire import Answer, InMemory, echo, exchange, parse, pieces_of, serving
+from tests.hosts.server.wire import Answer, InMemory, echo, every_cut, exchange, parse, pieces_of, serving
 from wws.http import Request, Response
 
 
@@ -159,11 +159,6 @@ def refused(answers: list[Answer], statuses: tuple[int, ...]) -> None:
     assert len(answer.body) < 200 and b"second" not in answer.body
 
 
-def every_byte(message: bytes, whole: int = 400) -> list[bytes]:
-    """Every byte a piece of its own, for the first `whole` of them."""
-    return [*(message[i : i + 1] for i in range(min(len(message), whole))), message[whole:]]
-
-
 @pytest.mark.parametrize("name", [*REFUSED, *LARGE])
 async def test_a_refused_head(name: str) -> None:
     message, statuses = {**REFUSED, **LARGE}[name]
@@ -177,7 +172,7 @@ async def test_a_refused_head(name: str) -> None:
 async def test_a_refused_head_in_pieces_of_one_byte(name: str) -> None:
     message, statuses = REFUSED[name]
     wire = InMemory(echo)
-    refused(await wire.ask(*every_byte(message), SECOND, SECOND), statuses)
+    refused(await wire.ask(*every_cut(message), SECOND, SECOND), statuses)
     assert wire.over
 
 
@@ -222,7 +217,7 @@ async def test_a_body_with_bad_chunks(name: str) -> None:
 @pytest.mark.parametrize("name", BAD_BODIES)
 async def test_a_body_with_bad_chunks_in_pieces_of_one_byte(name: str) -> None:
     wire = InMemory(gateway_like)
-    refused(await wire.ask(*every_byte(post(CHUNKED, body=BAD_BODIES[name]), 300), SECOND, SECOND), (400,))
+    refused(await wire.ask(*every_cut(post(CHUNKED, body=BAD_BODIES[name]), 300), SECOND, SECOND), (400,))
     assert wire.over
 
 
@@ -232,7 +227,7 @@ async def test_a_body_with_bad_chunks_that_nobody_reads(name: str) -> None:
         return Response.text("fine")
 
     wire = InMemory(careless)
-    answers = await wire.ask(*every_byte(post(CHUNKED, body=BAD_BODIES[name]), 300), SECOND)
+    answers = await wire.ask(*every_cut(post(CHUNKED, body=BAD_BODIES[name]), 300), SECOND)
     assert len(answers) == 1 and answers[0].headers["connection"] == "close"
     assert wire.over
 
@@ -282,7 +277,7 @@ async def test_two_hundred_ways_to_cut_the_same_requests() -> None:
 async def test_every_byte_of_the_same_requests() -> None:
     message = b"".join(GOOD)
     expected = await _answered(message)
-    assert _undated(await _answered(*every_byte(message, 10_000))) == _undated(expected)
+    assert _undated(await _answered(*every_cut(message, 10_000))) == _undated(expected)
 
 
 async def test_the_same_cut_requests_over_a_socket() -> None:
@@ -332,6 +327,6 @@ def _undated_bytes(data: bytes) -> list[bytes]:
     ],
 )
 async def test_what_is_unusual_and_good_is_served(message: bytes) -> None:
-    for pieces in ([message], every_byte(message, 200)):
+    for pieces in ([message], every_cut(message, 200)):
         wire = InMemory(echo)
         assert [answer.status for answer in await wire.ask(*pieces)] == [200]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from wws.hosts.server.connection import Connection
 from wws.hosts.server.limits import ServerLimits
 from wws.hosts.server.server import App, Server
 from wws.http import Request, Response
 
-PATIENCE = 10.0
+PATIENCE = 5.0
 """Seconds a test waits for what should come at once."""
 
 
@@ -78,10 +80,18 @@ def _unchunk(data: bytes) -> tuple[bytes, bytes]:
         data = data[size + 2 :]
 
 
+class Told(Protocol):
+    """What a transport tells."""
+
+    def pause_writing(self) -> None: ...
+    def resume_writing(self) -> None: ...
+    def connection_lost(self, exc: Exception | None) -> None: ...
+
+
 class MemoryTransport:
     """A transport that keeps what is written. `room` False: the other side takes nothing, as `take` does by hand."""
 
-    def __init__(self, protocol: asyncio.Protocol, peer: tuple[str, int] | None = ("192.0.2.1", 1)) -> None:
+    def __init__(self, protocol: Told, peer: tuple[str, int] | None = ("192.0.2.1", 1)) -> None:
         self.protocol = protocol
         self.written = bytearray()
         self.waiting = 0  # bytes written and not taken, while there is no room
@@ -301,9 +311,9 @@ class Upstream:
         self.handler = handler
         self.accepted = 0
         self.open = 0
-        self.heads: list[bytes] = []
         self.port = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
 
     @property
     def url(self) -> str:
@@ -313,6 +323,7 @@ class Upstream:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        self._writers.add(writer)
         self.accepted += 1
         self.open += 1
         try:
@@ -324,7 +335,14 @@ class Upstream:
         finally:
             self.open -= 1
             self._tasks.discard(task)
+            self._writers.discard(writer)
             writer.close()
+
+    async def reset(self) -> None:
+        """Resets every connection."""
+        for writer in list(self._writers):
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
 
     async def stop(self) -> None:
         for task in list(self._tasks):
@@ -356,6 +374,11 @@ def answering(*answers: bytes) -> Handler:
             given += 1
 
     return handler
+
+
+def every_cut(message: bytes, whole: int = 400) -> list[bytes]:
+    """Every byte a piece of its own, for the first `whole` of them."""
+    return [*(message[i : i + 1] for i in range(min(len(message), whole))), *([message[whole:]] if message[whole:] else [])]
 
 
 def pieces_of(data: bytes, cuts: Iterable[int]) -> list[bytes]:

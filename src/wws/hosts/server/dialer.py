@@ -135,6 +135,6 @@ class Dialer:
 def _abandon(connection: UpstreamConnection, answer: asyncio.Future[Response] | Answer) -> None:
     """The caller was cancelled. When the answer had come all the same, the connection may serve another request already."""
     if isinstance(answer, Answer) or answer.cancelled() or not answer.done():
-        connection.cancel()
+        connection.forsake(answer)
     elif answer.exception() is None and isinstance(body := answer.result().body, Piped):
         body.cancel()

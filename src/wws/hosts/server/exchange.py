@@ -142,6 +142,11 @@ class UpstreamConnection:
             self._answer = None
             self._close()
 
+    def forsake(self, answer: asyncio.Future[Response] | Answer) -> None:
+        """Nobody waits for `answer` any more; the exchange that goes on meanwhile may be another."""
+        if self._answer is answer:
+            self.cancel()
+
     def fail(self, error: Exception) -> None:
         """Ends the exchange with `error` and the connection with it."""
         answer, self._answer = self._answer, None

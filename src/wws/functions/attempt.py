@@ -7,25 +7,25 @@ A plain caller is served by streaming upstream (`[attempts] assemble`), so that 
 from __future__ import annotations
 
 from math import inf
-from typing import NamedTuple
 
 from wws.bindings import Call, Clock, Context, Env, Verdict
 from wws.core.trail import Trail
 from wws.core.wire import chat, hygiene, usage
 from wws.core.wire.assemble import Assembler, ChatAssembler, MessageAssembler
 from wws.core.wire.relay_stream import LINGER, LINGER_DONE, RelayStream
-from wws.core.wire.tap import Shape, error_event
-from wws.errors import ConnectFailed, Refusal, UpstreamCut, UpstreamError, UpstreamMalformed, UpstreamTimeout
+from wws.core.wire.tap import Shape
+from wws.errors import UpstreamError, UpstreamMalformed, UpstreamTimeout
+from wws.functions.ending import PLAIN, Ending
+from wws.functions.failure import CUT, EMPTY, FAILED, Failure, of_transport, of_verdict
 from wws.functions.upstreams import Upstream
-from wws.http import Headers, Outcome, Pair, Pieces, Request, Response, Stream
+from wws.http import Headers, Pair, Pieces, Request, Response, Stream
 
-__all__ = ["Failure", "attempt"]
+__all__ = ["attempt"]
 
 MAX_ANSWER = 64 * 1024 * 1024
 """Bytes of a provider's answer that is read whole: embeddings of a full batch are some 30 MiB."""
 
 _JSON = (b"content-type", b"application/json")
-_PLAIN = Headers.trusted([_JSON])
 _SSE: list[Pair] = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache, no-transform"),  # proxies on the way must not hold or change it
@@ -37,72 +37,6 @@ _NOT_STREAMED = ("audio", "modalities")
 # How servers say that they do not stream, in the text of a 400.
 _NO_STREAMS = (b'"stream"', b"'stream'", b"`stream`", b"streaming", b"Streaming", b"stream=", b"stream:")
 _COMMENT = b":"
-
-
-class Failure(NamedTuple):
-    """Why an attempt failed, in the closed set's words, and what the caller would be told of it."""
-
-    outcome: str
-    error_type: str
-    code: str | None = None
-    detail: str | None = None
-    param: str | None = None
-    retry_after: float | None = None
-
-
-_CUT = Failure("cut", "provider_stream_cut")
-_FAILED = Verdict("provider_server_error", "provider_error")
-EMPTY = Failure("empty", "provider_server_error")
-"""It finished in good order and has said nothing at all (GLM-5.3: mistralai/client-python#628)."""
-
-
-class Ending:
-    """What is still to be told when a committed stream has ended: the trail, the route, and the place in its gate.
-
-    Called by the host once, as `Response.finish`.
-    """
-
-    __slots__ = ("_clock", "_jitter", "_provider", "_shape", "_trail", "_upstream", "relay", "since", "verdict")
-
-    def __init__(self, upstream: Upstream, shape: Shape, trail: Trail, clock: Clock, since: float, jitter: float) -> None:
-        self._upstream = upstream
-        self._shape: Shape = shape
-        self._trail = trail
-        self._clock = clock
-        self._jitter = jitter
-        self.since = since
-        self.relay: RelayStream | None = None
-        self.verdict: Verdict | None = None
-
-    def on_error(self, data: bytes) -> bytes:
-        """The event for a failure that the provider reported inside its stream, in our words."""
-        self.verdict = verdict = self._upstream.provider.classify(200, _PLAIN, data) or _FAILED
-        refusal = Refusal(verdict.code, verdict.detail)
-        return error_event(self._shape, refusal.code, refusal.message)
-
-    def __call__(self, outcome: Outcome, sent: int) -> None:
-        """The stream has ended."""
-        relay, trail, upstream = self.relay, self._trail, self._upstream
-        if relay is None:
-            return
-        now = self._clock.monotonic()
-        trail.usage = relay.usage
-        trail.model = relay.model or trail.model
-        if relay.complete:
-            upstream.succeeded(now)
-        elif outcome == "client_closed":
-            upstream.released(now)
-        else:
-            verdict = self.verdict
-            kind = "provider_timeout" if outcome == "stall" else "provider_stream_cut"
-            upstream.failed(now, kind if verdict is None else verdict.error_type, None, self._jitter)
-        if outcome == "client_closed":
-            trail.error_type = "caller_cancelled"
-        elif not relay.complete:
-            trail.error_type = "provider_stream_cut"
-        gate = upstream.gate
-        if gate is not None:
-            gate.leave(now, now - self.since)
 
 
 async def attempt(
@@ -139,14 +73,14 @@ async def attempt(
         if not isinstance(body, bytes):
             body = await collect(body)
     except UpstreamError as error:
-        return _transport_failure(error)
+        return of_transport(error)
     verdict = provider.classify(response.status, response.headers, body)
     if verdict is not None:
         if assembled and verdict.error_type == "caller_invalid_request" and _against_streams(body):
             # Ours was the wish for a stream, not the caller's.
             upstream.plain_only = True
             return await attempt(call, upstream, request, env, ctx, whole=whole, last=last, jitter=jitter)
-        return _provider_failure(verdict)
+        return of_verdict(verdict)
     trail = ctx.trail
     trail.usage = usage.from_answer(body)
     trail.model = usage.served_model(body) or upstream.ref.model
@@ -193,12 +127,12 @@ async def _assembled(
         raise
     if answer.error is not None:
         await stream.aclose()
-        return _provider_failure(upstream.provider.classify(200, _PLAIN, answer.error) or _FAILED)
+        return of_verdict(upstream.provider.classify(200, PLAIN, answer.error) or FAILED)
     if not answer.complete:
-        return _CUT
+        return CUT
     meaning = _finish(upstream, answer.finish_reason)
     if meaning is not None:
-        return _provider_failure(meaning)
+        return of_verdict(meaning)
     if not answer.visible and answer.finish_reason == "stop" and not last:
         return EMPTY
     ctx.trail.usage = answer.usage
@@ -274,7 +208,7 @@ async def _streamed(
         raise
     if relay.error is not None:
         await stream.aclose()
-        return _provider_failure(ending.verdict or _FAILED)
+        return of_verdict(ending.verdict or FAILED)
     now = clock.monotonic()
     trail.first_token = now - started
     trail.model = relay.model or upstream.ref.model
@@ -288,11 +222,11 @@ async def _streamed(
         return answer
     # It has come to its end: short, held back, or with nothing to see.
     if not relay.complete:
-        return _CUT
+        return CUT
     if not relay.visible:
         meaning = _finish(upstream, relay.finish_reason)
         if meaning is not None:
-            return _provider_failure(meaning)
+            return of_verdict(meaning)
         if relay.finish_reason == "stop" and not last:
             return EMPTY
     trail.usage = relay.usage
@@ -327,20 +261,4 @@ def _finish(upstream: Upstream, reason: str | None) -> Verdict | None:
     """What a finish reason means when it is an error of this provider, and nothing has been sent yet."""
     if reason is None or reason not in upstream.provider.finish_reasons:
         return None
-    return upstream.provider.classify(200, _PLAIN, b'{"choices":[{"finish_reason":"%b"}]}' % reason.encode())
-
-
-def _transport_failure(error: UpstreamError) -> Failure:
-    if isinstance(error, ConnectFailed):
-        return Failure("connect_failed", "provider_connection_failed")
-    if isinstance(error, UpstreamTimeout):
-        if error.phase == "connect":
-            return Failure("connect_failed", "provider_connection_failed")
-        return Failure("stall" if error.phase == "idle" else "timeout", "provider_timeout")
-    if isinstance(error, UpstreamCut):
-        return _CUT if error.answered else Failure("reset", "provider_connection_failed")
-    return Failure("malformed", "provider_server_error")
-
-
-def _provider_failure(verdict: Verdict) -> Failure:
-    return Failure(verdict.error_type, verdict.error_type, verdict.code, verdict.detail, verdict.param, verdict.retry_after)
+    return upstream.provider.classify(200, PLAIN, b'{"choices":[{"finish_reason":"%b"}]}' % reason.encode())

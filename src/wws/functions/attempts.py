@@ -20,10 +20,11 @@ from wws.core.resilience.matrix import PATIENCE as SHORT
 from wws.core.resilience.matrix import TABLE, Action, decide
 from wws.core.route import catalogue
 from wws.core.route.choose import Choice
-from wws.core.trail import Attempt, Trail
+from wws.core.trail import Attempt
 from wws.core.wire import chat
 from wws.errors import Refusal
-from wws.functions.attempt import Failure, attempt
+from wws.functions.attempt import attempt
+from wws.functions.failure import Failure
 from wws.functions.upstreams import Upstream, Upstreams, upstreams_of
 from wws.http import Request, Response
 
@@ -39,97 +40,166 @@ class Asked(NamedTuple):
 
 async def attempts(asked: Asked, request: Request, env: Env, ctx: Context, route: Route) -> Response:
     """The answer of the first candidate that has one. Raises `Refusal`."""
-    wws = env.wws
-    policy, trail = wws.policy, ctx.trail
-    clock = wws.clock.monotonic
-    routes = upstreams_of(env)
     operation = asked.call.operation
+    providers = env.wws.providers
     candidates = asked.choice.candidates
     for ref in candidates:
-        if operation not in wws.providers[ref.provider].operations:
-            candidates = tuple([ref for ref in candidates if operation in wws.providers[ref.provider].operations])
+        if operation not in providers[ref.provider].operations:
+            candidates = tuple([ref for ref in candidates if operation in providers[ref.provider].operations])
             break
     if not candidates:
         raise Refusal("unsupported_endpoint", param="model", retry=False)
-    named = asked.choice.alias is None
-    # Requests differ in their ids, and the seed of `hash` is this process's own: random enough to part those who fail together.
-    jitter = (hash(ctx.request_id) & 0xFFFF) / 65536.0
-    whole = route.mode == "buffer"
-    failure: Failure | None = None
-    action: Action | None = None
-    retries, at = 0, 0
-    budget = max(1, policy.attempts.max)
-    made = 0
-    while made < budget:
-        now = clock()
-        upstream = routes.of(candidates[at])
-        if not upstream.admits(now):
-            following = _open(candidates, at + 1, routes, now, policy, at if action is not None and action.wider else None)
-            if following is not None:
-                at, retries = following, 0
-                upstream = routes.of(candidates[at])
-            elif failure is not None:
+    return await _Attempts(asked, candidates, request, env, ctx, route.mode == "buffer").run()
+
+
+class _Attempts:
+    """One request's. `at` is the place of the candidate, `made` the number of upstream calls, `retries` of them the second
+    tries at this candidate; `failure` and `action` are the last call's."""
+
+    __slots__ = (
+        "action", "at", "budget", "call", "candidates", "clock", "ctx", "env", "failure", "jitter", "made", "named",
+        "request", "retries", "routes", "whole",
+    )  # fmt: skip
+
+    def __init__(
+        self, asked: Asked, candidates: tuple[ModelRef, ...], request: Request, env: Env, ctx: Context, whole: bool
+    ) -> None:
+        self.call = asked.call
+        self.named = asked.choice.alias is None
+        self.candidates = candidates
+        self.request = request
+        self.env = env
+        self.ctx = ctx
+        self.whole = whole
+        self.clock = env.wws.clock.monotonic
+        self.routes = upstreams_of(env)
+        self.budget = max(1, env.wws.policy.attempts.max)
+        # Requests differ in their ids, and the seed of `hash` is this process's own: enough to part those who fail together.
+        self.jitter = (hash(ctx.request_id) & 0xFFFF) / 65536.0
+        self.at = self.made = self.retries = 0
+        self.failure: Failure | None = None
+        self.action: Action | None = None
+
+    async def run(self) -> Response:
+        """Tries until one answers, none is left, or the budget is spent."""
+        while self.made < self.budget:
+            upstream = await self._admitted()
+            if upstream is None:
                 break
-            else:
-                upstream = await _closed(candidates, routes, env, ctx)
-                at = candidates.index(upstream.ref)
-        gate = upstream.gate
-        if gate is not None and not gate.enter() and not await _place(gate, upstream, at + 1 < len(candidates), env, ctx):
-            upstream.released(clock())
-            if at + 1 < len(candidates):
-                at, retries = at + 1, 0
-                made += failure is not None  # who spills over from place to place comes to an end too
+            gate = upstream.gate
+            if gate is not None and not gate.enter() and not await _place(gate, upstream, self._others, self.env, self.ctx):
+                upstream.released(self.clock())
+                if not self._spill(gate):
+                    break
                 continue
-            if failure is not None:
+            result = await self._make(upstream)
+            if isinstance(result, Response):
+                return result
+            if not await self._goes_on(upstream, result):
                 break
+        raise self._refusal()
+
+    @property
+    def _others(self) -> bool:
+        """Whether there is a candidate after this one."""
+        return self.at + 1 < len(self.candidates)
+
+    async def _admitted(self) -> Upstream | None:
+        """The route to ask: this candidate's, or the next one's whose breaker lets us. None: the failure so far is the answer."""
+        upstream = self.routes.of(self.candidates[self.at])
+        now = self.clock()
+        if upstream.admits(now):
+            return upstream
+        wider = self.at if self.action is not None and self.action.wider else None
+        place = _open(self.candidates, self.at + 1, self.routes, now, self.env.wws.policy, wider)
+        if place is not None:
+            self.at, self.retries = place, 0
+            return self.routes.of(self.candidates[place])
+        if self.failure is not None:
+            return None
+        upstream = await _closed(self.candidates, self.routes, self.env, self.ctx)
+        self.at = self.candidates.index(upstream.ref)
+        return upstream
+
+    def _spill(self, gate: Gate) -> bool:
+        """Goes on to the next candidate when there was no place at this one. Raises `Refusal` when nobody could be asked."""
+        if self._others:
+            self.at, self.retries = self.at + 1, 0
+            return True
+        if self.failure is None:
             raise Refusal("concurrency_limit", retry_after=max(1.0, gate.expected_wait()), retry=False)
-        made += 1
-        started = clock()
+        return False
+
+    async def _make(self, upstream: Upstream) -> Response | Failure:
+        """One call, and what it means for its route. A stream has the place in the gate until it ends."""
+        ctx, trail, ref = self.ctx, self.ctx.trail, upstream.ref
+        self.made += 1
+        started = self.clock()
         upstream.account.budget.request(started)
-        last = made == budget or at + 1 == len(candidates)
+        last = self.made == self.budget or not self._others
         try:
-            result = await attempt(asked.call, upstream, request, env, ctx, whole=whole, last=last, jitter=jitter)
+            result = await attempt(
+                self.call, upstream, self.request, self.env, ctx, whole=self.whole, last=last, jitter=self.jitter
+            )
         except BaseException:
             # The caller has gone, or sent what cannot be sent on: neither is the provider's fault.
-            now = clock()
+            now = self.clock()
             upstream.released(now)
-            if gate is not None:
-                gate.leave(now, now - started)
+            if upstream.gate is not None:
+                upstream.gate.leave(now, now - started)
             raise
-        now = clock()
+        now = self.clock()
         spent = now - started
         trail.upstream = (trail.upstream or 0.0) + spent
-        if isinstance(result, Response):
-            if isinstance(result.body, bytes):
-                upstream.succeeded(now)
-                if gate is not None:
-                    gate.leave(now, spent)
-            trail.attempts.append(Attempt(upstream.ref.provider, upstream.ref.model, "ok", spent))
+        if not isinstance(result, Response):
+            upstream.failed(now, result.error_type, result.retry_after, self.jitter)
+            trail.attempts.append(Attempt(ref.provider, ref.model, result.error_type, spent))
+        else:
+            trail.attempts.append(Attempt(ref.provider, ref.model, "ok", spent))
             trail.provider = upstream.provider.name
-            trail.model = trail.model or upstream.ref.model
-            return result
-        failure = result
-        if gate is not None:
-            gate.leave(now, spent)
-        upstream.failed(now, failure.error_type, failure.retry_after, jitter)
-        trail.attempts.append(Attempt(upstream.ref.provider, upstream.ref.model, failure.error_type, spent))
-        left = ctx.deadline - now
-        action = decide(
-            failure.outcome, failure.code, retried=retries > 0, named=named, retry_after=failure.retry_after, left=left
+            trail.model = trail.model or ref.model
+            if not isinstance(result.body, bytes):
+                return result
+            upstream.succeeded(now)
+        if upstream.gate is not None:
+            upstream.gate.leave(now, spent)
+        return result
+
+    async def _goes_on(self, upstream: Upstream, failure: Failure) -> bool:
+        """Whether there is another attempt to make, after a wait where it goes to the same route."""
+        self.failure = failure
+        now = self.clock()
+        left = self.ctx.deadline - now
+        retry_after = failure.retry_after
+        action = self.action = decide(
+            failure.outcome, failure.code, retried=self.retries > 0, named=self.named, retry_after=retry_after, left=left
         )
-        if action.retry_same and made < budget:
-            pause = delay(retries, jitter, failure.retry_after)
+        if action.retry_same and self.made < self.budget:
+            pause = delay(self.retries, self.jitter, retry_after)
             if pause < left and upstream.account.budget.allows(now):
-                retries += 1
-                await wws.clock.sleep(pause)
-                continue
-        following = _next(candidates, at, action, policy)
+                self.retries += 1
+                await self.env.wws.clock.sleep(pause)
+                return True
+        following = _next(self.candidates, self.at, action, self.env.wws.policy)
         if following is None:
-            break
-        at, retries = following, 0
-    if failure is None:
-        raise Refusal("overloaded", retry_after=1.0, retry=False)
-    raise _refusal(failure, action or decide(failure.outcome, failure.code, visible=True, named=named), trail)
+            return False
+        self.at, self.retries = following, 0
+        return True
+
+    def _refusal(self) -> Refusal:
+        failure, action = self.failure, self.action
+        if failure is None or action is None:
+            return Refusal("internal_error")
+        self.ctx.trail.error_type = failure.error_type
+        caller = failure.error_type.startswith("caller_")
+        return Refusal(
+            action.public_code,
+            failure.detail,
+            param=failure.param,
+            retry_after=failure.retry_after,
+            # Our own attempts are spent: the SDK's would multiply them.
+            retry=None if caller else False,
+        )
 
 
 def _next(candidates: tuple[ModelRef, ...], at: int, action: Action, policy: Policy) -> int | None:
@@ -211,16 +281,3 @@ async def _place(gate: Gate, upstream: Upstream, elsewhere: bool, env: Env, ctx:
 def _wake(woken: asyncio.Future[None]) -> None:
     if not woken.done():
         woken.set_result(None)
-
-
-def _refusal(failure: Failure, action: Action, trail: Trail) -> Refusal:
-    trail.error_type = failure.error_type
-    caller = failure.error_type.startswith("caller_")
-    return Refusal(
-        action.public_code,
-        failure.detail,
-        param=failure.param,
-        retry_after=failure.retry_after,
-        # Our own attempts are spent: the SDK's would multiply them.
-        retry=None if caller else False,
-    )

@@ -300,7 +300,12 @@ class Connection:
         elif error is not None or response is None:
             self._respond(self._server.failed(request, error))
         else:
-            self._respond(response)
+            try:
+                self._respond(response)
+            except Exception as unsendable:  # a status that is none, or a field that is no ISO 8859-1: nothing is sent yet
+                self._pump = None
+                self._abandon(response)
+                self._respond(self._server.failed(request, unsendable))
 
     def _abandon(self, response: Response) -> None:
         """An answer came for a client that is gone."""
@@ -508,6 +513,11 @@ class Connection:
             self._closing, self._backlog = now, left
         elif self._closing is not None and now - self._closing > (limits.write_stall if left else limits.linger):
             transport.abort()
+
+    @property
+    def unsent(self) -> int:
+        """Bytes written that the client has not taken yet."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     @property
     def date(self) -> bytes:

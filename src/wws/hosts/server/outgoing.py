@@ -8,22 +8,27 @@ from typing import Final
 from wws.http import Response
 
 _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
-STATUS_LINES: Final = {code: f"HTTP/1.1 {code} {_PHRASES.get(code, 'Status')}\r\n".encode() for code in range(100, 1000)}
+STATUS_LINES: Final = {code: f"HTTP/1.1 {code} {_PHRASES.get(code, 'Status')}\r\n".encode() for code in range(200, 1000)}
 
 # RFC 9110 section 6.4.1: answers with these statuses have no content, whatever their fields say.
 BODILESS: Final = frozenset({204, 304})
+_OURS: Final = frozenset({b"date", b"content-length", b"transfer-encoding", b"connection"})
 CLOSE: Final = b"connection: close\r\n"
 
 
 def head(response: Response, date: bytes, framing: bytes, close: bool) -> bytes:
-    """Status line and fields. `framing` is the `content-length` or `transfer-encoding` line, or b"".
+    """Status line and fields; a handler's own words on framing are left out. Raises `KeyError` for a status that ends no request.
+
+    `framing` is the `content-length` or `transfer-encoding` line, or b"".
 
     `date` is added where the answer has no Date: that of an origin, or of a stored answer, says when it was made (RFC 9110
     section 6.6.1).
     """
     parts = [STATUS_LINES[response.status]]
     for name, value in response.headers.raw:
-        if name == b"date":
+        if name in _OURS:
+            if name != b"date":
+                continue
             date = b""
         parts += (name, b": ", value, b"\r\n")
     parts.append(date)

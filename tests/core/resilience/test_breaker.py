@@ -114,6 +114,19 @@ def test_a_good_probe_closes_it() -> None:
         assert not breaker.failed(132.0, "provider_server_error")
 
 
+def test_an_answer_that_was_under_way_closes_an_outage() -> None:
+    breaker = opened(now=100.0)
+    assert breaker.succeeded(101.0)
+    assert breaker.state == CLOSED
+
+
+def test_an_answer_that_was_under_way_does_not_cut_the_wait_that_was_asked_for() -> None:
+    breaker = opened("provider_rate_limited", 100.0, 5.0)
+    assert not breaker.succeeded(101.0)
+    assert not breaker.allows(104.0)
+    assert breaker.allows(105.5)
+
+
 def test_a_bad_probe_opens_it_again() -> None:
     breaker = opened()
     assert breaker.allows(130.0)
@@ -272,8 +285,9 @@ class Any(RuleBasedStateMachine):
 
     @rule()
     def succeed(self) -> None:
+        held = self.breaker.state == OPEN and self.now < self.breaker.floor
         self.breaker.succeeded(self.now)
-        assert self.breaker.state == CLOSED
+        assert self.breaker.state == (OPEN if held else CLOSED)
 
     @rule(error_type=st.sampled_from(sorted(CAUSES)), asked=st.none() | st.floats(0, 1e4), jitter=st.floats(0, 1))
     def fail(self, error_type: str, asked: float | None, jitter: float) -> None:

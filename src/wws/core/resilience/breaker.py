@@ -101,8 +101,11 @@ class Breaker:
         return True
 
     def succeeded(self, now: float) -> bool:
-        """An answer has come. True: this closed it."""
-        closed = self.state != CLOSED
+        """An answer has come. True: this closed it.
+
+        One that had been asked for before it opened closes it too, but not before the time the provider asked for.
+        """
+        closed = self.state == HALF_OPEN or (self.state == OPEN and now >= self.floor)
         if closed:
             self._close()
         self._consecutive = 0

@@ -1,0 +1,78 @@
+"""The admin listener: metrics and health, for who operates the gateway."""
+
+from __future__ import annotations
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.observe.seen import add, call
+from tests.support.services import make_env
+from wws.admin.app import Admin
+from wws.gateway import Gateway
+from wws.http import Request, Response
+from wws.observe.metrics import Metrics
+from wws.observe.tally import Tally
+
+
+class World:
+    """An admin app over a gateway that has answered one call."""
+
+    def __init__(self) -> None:
+        self.gateway = Gateway(make_env())
+        self.tally = Tally()
+        self.admin = Admin(self.gateway, Metrics(self.tally, "v-1"))
+        add(self.tally, call())
+
+    async def ask(self, path: str, method: str = "GET") -> Response:
+        return await self.admin(Request(method, path))
+
+
+async def test_metrics_are_prometheus_text() -> None:
+    world = World()
+    response = await world.ask("/metrics")
+    assert response.status == 200
+    assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert isinstance(response.body, bytes)
+    families = {family.name: family for family in text_string_to_metric_families(response.body.decode())}
+    [requests] = families["wws_requests"].samples
+    assert (requests.value, requests.labels["route"], requests.labels["status"]) == (1, "/api/ai/*", "2xx")
+    assert families["wws_config_info"].samples[0].labels == {"version": "v-1"}
+    assert all(family.documentation for family in families.values())
+
+
+async def test_metrics_grow_between_two_looks() -> None:
+    world = World()
+    first = await world.ask("/metrics")
+    add(world.tally, call())
+    second = await world.ask("/metrics")
+    assert isinstance(first.body, bytes) and isinstance(second.body, bytes)
+    assert b'wws_requests_total{error_type="",route="/api/ai/*",status="2xx"} 1.0' in first.body
+    assert b'wws_requests_total{error_type="",route="/api/ai/*",status="2xx"} 2.0' in second.body
+
+
+async def test_health_is_the_gateway_s() -> None:
+    world = World()
+    assert (await world.ask("/healthz")).body == b'{"status":"ok"}'
+    assert (await world.ask("/readyz")).status == 200
+    world.gateway.ready = False
+    draining = await world.ask("/readyz")
+    assert (draining.status, draining.body) == (503, b'{"status":"draining","degraded":[]}')
+    assert (await world.ask("/healthz")).status == 200  # alive, and about to end
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("path", ["/metrics", "/readyz", "/none"])
+async def test_nothing_can_be_changed_here(method: str, path: str) -> None:
+    response = await World().ask(path, method)
+    assert (response.status, response.headers["allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics/", "/metricsx", "/api/ai/chat", "/admin"])
+async def test_what_is_not_there(path: str) -> None:
+    response = await World().ask(path)
+    assert response.status == 404
+    assert b"/metrics" in bytes(response.body)  # type: ignore[arg-type]  # it is no stream
+
+
+async def test_head_is_taken_too() -> None:
+    assert (await World().ask("/metrics", "HEAD")).status == 200

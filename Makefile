@@ -1,48 +1,55 @@
 # Everything runs from .venv, which these targets make and keep up to date by themselves.
 PYTHON ?= python3
 BIN := .venv/bin
+SOURCES := $(shell find src -name '*.py') hatch_build.py pyproject.toml LICENSE
 
 .PHONY: run test faults check format lock bench bench-peers clean
 
 run: .venv/run.stamp  ## the gateway on http://127.0.0.1:8787 with its demo parts: no key, no service, no network
 	@$(BIN)/wws dev --demo
 
-test: .venv/dev.stamp  ## every test
+test: .venv/dev.stamp .venv/run.stamp  ## every test
 	$(BIN)/pytest
 
-faults: .venv/dev.stamp  ## sixteen faults of AI providers; prints what the caller sees and writes docs/failure-behaviour.md
+faults: .venv/dev.stamp .venv/run.stamp  ## sixteen faults of AI providers; prints what the caller sees and writes docs/failure-behaviour.md
 	FAULTS_TABLE=docs/failure-behaviour.md $(BIN)/pytest -q -p no:randomly tests/faults
 
 check: .venv/dev.stamp  ## format, lint, types, import contract
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-logo
+	PYTHONPATH=src $(BIN)/lint-imports --no-logo
 
 format: .venv/dev.stamp
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: .venv/dev.stamp  ## the budget table against nginx, in one run
+bench: .venv/dev.stamp .venv/run.stamp  ## the budget table against nginx, in one run
 	$(BIN)/python -m bench
 
-bench-peers: .venv/dev.stamp  ## the same shapes on other gateways, each installed into its own folder
+bench-peers: .venv/dev.stamp .venv/run.stamp  ## the same shapes on other gateways, each installed into its own folder
 	$(BIN)/python -m bench.peers
 
-lock: .venv/run.stamp  ## new lock files from requirements/*.in
+lock: .venv/base.stamp  ## new lock files from requirements/*.in
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet --upgrade requirements/run.in -o requirements/run.txt
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet --upgrade -c requirements/run.txt requirements/dev.in -o requirements/dev.txt
 
-.venv/run.stamp: requirements/run.txt pyproject.toml
+.venv/base.stamp: requirements/run.txt
 	@$(PYTHON) -c 'import sys; sys.exit("WWS needs Python 3.11 or newer; say: make PYTHON=/path/to/python3.12") if sys.version_info < (3, 11) else None'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing into .venv (once) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv/dev.stamp: .venv/run.stamp requirements/dev.txt
+# Installed as users get it: a wheel whose hot modules are compiled. WWS_PURE=1 leaves them plain Python, which is installed
+# at once and follows every edit, and serves the same at about twice the CPU.
+.venv/run.stamp: .venv/base.stamp $(SOURCES)
+	@echo "installing wws$(if $(WWS_PURE),, (compiling what every request runs through: about a minute, when the source has changed)) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall $(if $(WWS_PURE),--editable) .
+	@touch $@
+
+.venv/dev.stamp: .venv/base.stamp requirements/dev.txt
 	@echo "installing the tools for tests into .venv (once) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@

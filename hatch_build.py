@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -66,14 +67,33 @@ def compiled(source: Path, work: Path) -> Path:
     try:
         options = ["--config-file=", "--explicit-package-bases", "--ignore-missing-imports", f"--python-version={_python()}"]
         files = [f"wws/{name}.py" for name in HOT]
-        extensions = mypycify([*options, *files], opt_level="2", debug_level="0", target_dir=str(work / "c"))
-        command = build_ext(Distribution({"ext_modules": extensions}))
+        extensions = mypycify([*options, *files], opt_level="2", debug_level="0", multi_file=True, target_dir=str(work / "c"))
+        command = _in_parallel(build_ext(Distribution({"ext_modules": extensions})))
         command.build_lib, command.build_temp = str(built), str(work / "objects")
         command.ensure_finalized()
         command.run()
     finally:
         os.chdir(here)
     return built
+
+
+def _in_parallel(command: Any) -> Any:
+    """Has the C files of an extension compiled by all cores: setuptools takes one after the other."""
+    build = command.build_extensions
+
+    def build_extensions() -> None:
+        one_by_one = command.compiler.compile
+
+        def compile_all(sources: list[str], **options: Any) -> list[str]:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                parts = pool.map(lambda source: one_by_one([source], **options), sources)
+                return [file for part in parts for file in part]
+
+        command.compiler.compile = compile_all
+        build()
+
+    command.build_extensions = build_extensions
+    return command
 
 
 def _python() -> str:

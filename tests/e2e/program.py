@@ -12,9 +12,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 
+from tests.support.installed import require_current
+
 __all__ = ["WWS", "Gateway", "Ran", "until", "wws"]
 
 WWS = Path(sys.executable).parent / "wws"
+require_current()
 _PATIENCE = 15.0
 """Seconds that a start or an end may take before the test says that it never comes."""
 

@@ -18,10 +18,10 @@ _MAX_REQUEST_ID: Final = 128
 
 def ms(seconds: float | None) -> str:
     """Seconds as milliseconds with two places; a step that did not run took 0."""
-    if seconds is None:
+    if seconds is None or seconds < 0.0:  # what is left when a step's own waits are taken off may be less than nothing
         return "0.00"
     units = int(seconds * _UNITS)
-    return _SHORT[units] if 0 <= units < 2000 else f"{seconds * 1000:.2f}"
+    return _SHORT[units] if units < 2000 else f"{seconds * 1000:.2f}"
 
 
 def acceptable_id(text: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import re
 from collections.abc import AsyncIterator
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wws.errors import Refusal
+from wws.errors import Refusal, UpstreamCut, UpstreamTimeout
 from wws.http import Body, Headers, Pieces, Request, Response, Stream
 
 NAMES = st.text("abcdefghijklmnopqrstuvwxyzABCXYZ0123456789-_!#$%&'*+.^`|~", min_size=1, max_size=10)
@@ -216,3 +218,42 @@ async def test_a_stream_is_closed_by_what_it_was_given() -> None:
     await stream.aclose()
     await Stream(Pieces([])).aclose()
     assert closed == [1]
+
+
+async def test_a_stream_is_read_piece_by_piece_and_then_on() -> None:
+    stream = Stream(Pieces([b"a", b"", b"b", b"c"]))
+    assert await stream.next() == b"a"
+    assert await stream.next() == b"b"
+    assert await gathered(stream) == b"c"
+    assert await stream.next() == b""
+
+
+async def test_a_piece_that_does_not_come_in_time() -> None:
+    closed = []
+
+    async def close() -> None:
+        closed.append(1)
+
+    async def never() -> AsyncIterator[bytes]:
+        yield b"first"
+        await asyncio.Event().wait()
+
+    loop = asyncio.get_running_loop()
+    stream = Stream(never(), close)
+    assert await stream.next(loop.time() + 5) == b"first"
+    with pytest.raises(UpstreamTimeout) as caught:
+        await stream.next(loop.time() + 0.01)
+    assert (caught.value.phase, closed) == ("first_token", [1])
+
+
+async def test_an_error_of_the_source_is_raised_where_it_is_read() -> None:
+    async def fails() -> AsyncIterator[bytes]:
+        yield b"first"
+        raise UpstreamCut("cut", answered=True)
+
+    loop = asyncio.get_running_loop()
+    for until in (math.inf, loop.time() + 5):
+        stream = Stream(fails())
+        assert await stream.next(until) == b"first"
+        with pytest.raises(UpstreamCut):
+            await stream.next(until)

@@ -133,3 +133,12 @@ def test_users_and_models_cannot_make_series_without_end(world: World, monkeypat
 def test_label_values_are_escaped(world: World) -> None:
     add(world.tally, call(Attempt('ma"in', "a\\b\nc", "ok", 0.1)))
     assert world.value("wws_upstream_requests_total", provider='ma"in', model="a\\b\nc", outcome="ok") == 1
+
+
+def test_series_are_read_with_their_labels(world: World) -> None:
+    levels = {("main", "coder"): 2.0, ("backup", "coder"): 0.0}
+    world.metrics.series["wws_breaker_state"] = ("0 closed, 2 open.", ("provider", "model"), lambda: list(levels.items()))
+    assert world.value("wws_breaker_state", provider="main", model="coder") == 2
+    levels["main", "coder"] = 0.0
+    assert world.value("wws_breaker_state", provider="main", model="coder") == 0
+    assert world.value("wws_breaker_state", provider="backup", model="coder") == 0

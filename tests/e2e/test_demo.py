@@ -51,6 +51,7 @@ def check(gateway: Gateway) -> None:
     assert headers["x-wws-route-reason"] == "Standard code task"
     assert headers["x-wws-attempts"] == "1"
     assert '"object":"chat.completion"' in body.replace(" ", "")
+    assert '"usage":{"prompt_tokens":' in body.replace(" ", "")
     assert "sandbox" in gateway.stdout
 
 

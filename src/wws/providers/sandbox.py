@@ -35,6 +35,8 @@ class SandboxProvider:
 
     base_url = "sandbox:"
     operations = frozenset({"chat", "messages", "embeddings", "models"})
+    plain_only = True
+    """It never is silent, so a plain answer need not be put together from a stream."""
 
     def __init__(self, clock: Clock, name: str = "sandbox") -> None:
         self.name = name
@@ -57,7 +59,9 @@ class SandboxProvider:
             return _stream(reply.message_events()) if call.stream else _json(reply.message())
         if call.stream:
             options = body.get("stream_options")
-            return _stream(reply.chunks(isinstance(options, dict) and options.get("include_usage") is True))
+            asked = isinstance(options, dict) and options.get("include_usage") is True
+            call.hide_usage = not asked  # it is always told, as other providers are always asked for it
+            return _stream(reply.chunks(asked))
         return _json(reply.completion())
 
     def classify(self, status: int, headers: Headers, body: bytes) -> Verdict | None:
@@ -103,9 +107,10 @@ class _Reply:
     def _head(self, kind: str) -> dict[str, Any]:
         return {"id": f"chatcmpl-{self.id}", "object": kind, "created": self.created, "model": self.model}
 
-    async def chunks(self, include_usage: bool) -> AsyncIterator[bytes]:
-        """The role first, a word at a time, the finish reason, the usage when it was asked for, the end mark."""
-        unknown = {"usage": None} if include_usage else {}
+    async def chunks(self, asked: bool) -> AsyncIterator[bytes]:
+        """The role first, a word at a time, the finish reason, the usage, the end mark. Where usage was `asked` for, every chunk
+        has the member, as OpenAI's have."""
+        unknown = {"usage": None} if asked else {}
 
         def chunk(delta: dict[str, Any], finish: str | None = None) -> bytes:
             choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
@@ -117,8 +122,7 @@ class _Reply:
         for word in _words(self.text):
             yield chunk({"content": word})
         yield chunk({}, "tool_calls" if self.tool else "stop")
-        if include_usage:
-            yield sse.write(codec.encode({**self._head("chat.completion.chunk"), "choices": [], "usage": self._usage()}))
+        yield sse.write(codec.encode({**self._head("chat.completion.chunk"), "choices": [], "usage": self._usage()}))
         yield DONE
 
     # Anthropic's shapes

@@ -84,7 +84,8 @@ async def test_a_chat_says_what_it_is() -> None:
 async def test_a_stream_is_the_same_answer_in_words() -> None:
     events = await streamed(messages=asking("Hello there"))
     assert events[-1].data == b"[DONE]"
-    chunks = [ChatCompletionChunk.model_validate_json(event.data) for event in events[:-1]]
+    *chunks, last = [ChatCompletionChunk.model_validate_json(event.data) for event in events[:-1]]
+    assert last.choices == []
     assert chunks[0].choices[0].delta.role == "assistant" and chunks[0].choices[0].delta.content == ""
     text = "".join([chunk.choices[0].delta.content or "" for chunk in chunks])
     assert text == PREFIX + "Hello there"
@@ -94,6 +95,21 @@ async def test_a_stream_is_the_same_answer_in_words() -> None:
     assert all(chunk.usage is None for chunk in chunks)
     whole = ChatCompletion.model_validate(await plain(messages=asking("Hello there")))
     assert whole.id == chunks[0].id
+
+
+@pytest.mark.parametrize(
+    ("options", "hidden"),
+    [({}, True), ({"stream_options": {}}, True), ({"stream_options": {"include_usage": False}}, True),
+     ({"stream_options": {"include_usage": True}}, False)],
+)  # fmt: skip
+async def test_usage_is_always_told_and_hidden_from_who_did_not_ask(options: dict[str, Any], hidden: bool) -> None:
+    """A plain caller's answer is put together from a stream, and the ledger counts tokens of both."""
+    made = call("chat", "sandbox-1", stream=True, messages=asking("Hello"), **options)
+    response = await SandboxProvider(FakeClock()).send(made, NoDial())
+    assert made.hide_usage is hidden
+    assert isinstance(response.body, Stream)
+    body = b"".join([chunk async for chunk in response.body])
+    assert body.count(b'"prompt_tokens"') == 1
 
 
 async def test_usage_comes_last_when_it_is_asked_for() -> None:

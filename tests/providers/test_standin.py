@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -43,7 +42,7 @@ class World:
     ) -> tuple[int, bytes, UsageTap, Verdict | None]:
         """Status, body, what the tap saw (of a stream), and the verdict (of a body that is none)."""
         outgoing = call(operation, model, stream=stream, **members)
-        outgoing = replace(outgoing, timeouts=BRISK, deadline=asyncio.get_running_loop().time() + 10)
+        outgoing.timeouts, outgoing.deadline = BRISK, asyncio.get_running_loop().time() + 10
         response = await self.provider.send(outgoing, self.dialer)
         tap = UsageTap(
             "anthropic" if operation == "messages" else "openai",
@@ -239,7 +238,8 @@ async def test_a_refused_field_is_learned() -> None:
 
 async def test_a_closed_stream_closes_the_provider_connection() -> None:
     async with world() as w:
-        outgoing = replace(call(model="stream-stall", stream=True), deadline=asyncio.get_running_loop().time() + 10)
+        outgoing = call(model="stream-stall", stream=True)
+        outgoing.deadline = asyncio.get_running_loop().time() + 10
         response = await w.provider.send(outgoing, w.dialer)
         assert isinstance(response.body, Stream)
         assert w.standin.open == 1

@@ -489,3 +489,19 @@ async def test_routes_that_callers_make_up_are_not_kept_for_ever() -> None:
     assert routes.count <= MAX_ROUTES
     assert w.route().breaker.state == OPEN  # what there is to remember is kept
     assert w.route().breaker.state != HALF_OPEN
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_stream_that_came_in_one_read(stream: bool) -> None:
+    w = world()
+    w.script["one"] = [Response(b"".join(GOOD), 200, {"content-type": "text/event-stream"})]
+    response = await w.ask(stream=stream)
+    assert isinstance(response.body, bytes)
+    assert (b"[DONE]" in response.body) == stream
+    assert b"Hel" in response.body
+    assert w.trail.usage is not None
+    broken = b"".join(words("Hel"))
+    w.script["one"] = [Response(data, 200, {"content-type": "text/event-stream"}) for data in (broken, broken + error("1305"))]
+    for _ in range(2):
+        assert b"error" not in await read(await w.ask(stream=stream))
+        assert w.trail.provider == "two"

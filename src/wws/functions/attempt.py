@@ -18,7 +18,7 @@ from wws.errors import UpstreamError, UpstreamMalformed, UpstreamTimeout
 from wws.functions.ending import PLAIN, Ending
 from wws.functions.failure import CUT, EMPTY, FAILED, Failure, of_transport, of_verdict
 from wws.functions.upstreams import Upstream
-from wws.http import Headers, Pair, Pieces, Request, Response, Stream
+from wws.http import Headers, Pair, Request, Response, Stream
 
 __all__ = ["attempt"]
 
@@ -66,10 +66,9 @@ async def attempt(
         upstream.learn(response.headers.first, started, wws.clock.time())
         body = response.body
         if sent.stream and response.status == 200 and _is_events(response):
-            stream = Stream(Pieces([body])) if isinstance(body, bytes) else body
             if assembled:
-                return await _assembled(stream, upstream, operation, started, wws.clock, ctx, last)
-            return await _streamed(stream, upstream, sent, started, wws.clock, ctx, whole, last, jitter)
+                return await _assembled(body, upstream, operation, started, wws.clock, ctx, last)
+            return await _streamed(body, upstream, sent, started, wws.clock, ctx, whole, last, jitter)
         if not isinstance(body, bytes):
             body = await collect(body)
     except UpstreamError as error:
@@ -116,17 +115,22 @@ async def collect(stream: Stream, limit: int = MAX_ANSWER) -> bytes:
 
 
 async def _assembled(
-    stream: Stream, upstream: Upstream, operation: str, started: float, clock: Clock, ctx: Context, last: bool
+    body: bytes | Stream, upstream: Upstream, operation: str, started: float, clock: Clock, ctx: Context, last: bool
 ) -> Response | Failure:
     """The plain answer, put together from a stream. Raises `UpstreamError` when that fails."""
     answer: Assembler = MessageAssembler() if operation == "messages" else ChatAssembler()
-    try:
-        await _read(answer, stream, upstream, started, clock, ctx.trail)
-    except BaseException:
-        await stream.aclose()
-        raise
+    if isinstance(body, bytes):  # it came whole, in one read
+        answer.feed(body)
+        answer.end()
+    else:
+        try:
+            await _read(answer, body, upstream, started, clock, ctx.trail)
+        except BaseException:
+            await body.aclose()
+            raise
+        if answer.error is not None:
+            await body.aclose()
     if answer.error is not None:
-        await stream.aclose()
         return of_verdict(upstream.provider.classify(200, PLAIN, answer.error) or FAILED)
     if not answer.complete:
         return CUT
@@ -179,7 +183,7 @@ async def _read(answer: Assembler, stream: Stream, upstream: Upstream, started: 
 
 
 async def _streamed(
-    stream: Stream,
+    body: bytes | Stream,
     upstream: Upstream,
     sent: Call,
     started: float,
@@ -201,25 +205,30 @@ async def _streamed(
         whole=whole,
         idle=upstream.timeouts.idle,
     )
-    try:
-        ended = await _hold(relay, stream, started, upstream.timeouts.first_token, clock)
-    except BaseException:
-        await stream.aclose()
-        raise
+    if isinstance(body, bytes):
+        relay.take(body)
+        relay.finish()
+    else:
+        try:
+            ended = await _hold(relay, body, started, upstream.timeouts.first_token, clock)
+        except BaseException:
+            await body.aclose()
+            raise
+        if relay.error is not None:
+            await body.aclose()
+        elif not ended:
+            now = clock.monotonic()
+            trail.first_token = now - started
+            trail.model = relay.model or upstream.ref.model
+            upstream.committed(now)
+            ending.relay = relay
+            body.transform = relay
+            body.held = relay.commit()
+            answer = Response(body, 200, Headers.trusted(list(_SSE)))
+            answer.finish = ending
+            return answer
     if relay.error is not None:
-        await stream.aclose()
         return of_verdict(ending.verdict or FAILED)
-    now = clock.monotonic()
-    trail.first_token = now - started
-    trail.model = relay.model or upstream.ref.model
-    if not ended:
-        upstream.committed(now)
-        ending.relay = relay
-        stream.transform = relay
-        stream.held = relay.commit()
-        answer = Response(stream, 200, Headers.trusted(list(_SSE)))
-        answer.finish = ending
-        return answer
     # It has come to its end: short, held back, or with nothing to see.
     if not relay.complete:
         return CUT
@@ -229,6 +238,8 @@ async def _streamed(
             return of_verdict(meaning)
         if relay.finish_reason == "stop" and not last:
             return EMPTY
+    trail.first_token = clock.monotonic() - started
+    trail.model = relay.model or upstream.ref.model
     trail.usage = relay.usage
     return Response(relay.commit() + relay.end("done"), 200, Headers.trusted(list(_SSE)))
 

@@ -40,7 +40,7 @@ class Account:
 
 
 class Upstream:
-    """One route. `gate` None: no limit of requests at a time. `plain_only`: it has refused to stream, or need not.
+    """One route. `gate` None: no limit of requests at a time. `plain_only`: it has refused to stream.
 
     Who was let in by `admits` tells how it ended: `succeeded`, `failed` or `released`, once.
     """
@@ -54,7 +54,7 @@ class Upstream:
         self.timeouts = timeouts_of(ref, policy)
         self.breaker = Breaker()
         self.gate = _gate(policy.providers.get(ref.provider))
-        self.plain_only = getattr(provider, "plain_only", False) is True
+        self.plain_only = False
         self._guarded = policy.attempts.breaker
 
     def admits(self, now: float, *, forced: bool = False) -> bool:

@@ -223,7 +223,7 @@ async def test_streams_that_are_odd_but_whole(model: str) -> None:
         events = [event.data for event in Parser().feed(body)]
         assert events[-1] == b"[DONE]" and events.count(b"[DONE]") == 1
         text = "".join([json.loads(event)["choices"][0]["delta"].get("content") or "" for event in events[:-1]])
-            assert text == ECHO + "Hello"
+        assert text == ECHO + "Hello"
         assert tap.complete
         finish = [json.loads(event)["choices"][0]["finish_reason"] for event in events[:-1]]
         assert finish[-1] == ("content_filter" if model == "finish-sensitive" else "stop")

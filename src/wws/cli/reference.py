@@ -19,7 +19,8 @@ HEAD = """\
 <!-- Written by `python -m wws.cli.reference > docs/commands.md` from the commands' help: change it there. -->
 
 Each command takes `--config FILE`; without it, `WWS_CONFIG` or else `./wws.toml`. With `--json` it prints one JSON value on
-standard output, errors too: `{"error": {"message", "problems"}}`. Results go to standard output, everything else to standard error.
+standard output, errors too: `{"error": {"message", "problems"}}`. Results go to standard output, everything else to standard
+error.
 
 | status | means |
 |---|---|

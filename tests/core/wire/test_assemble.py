@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -267,6 +268,28 @@ def test_an_error_ends_it() -> None:
     assert json.loads(assembler.error)["error"]["code"] == "1305"
     assert not assembler.complete
     assert answer["choices"][0]["message"]["content"] == "ab"
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["content", "reasoning_content", "call", "odd"]), TRICKY), max_size=30),
+    st.lists(st.integers(0, 6000), max_size=6),
+)
+def test_events_of_all_kinds_in_one_read(parts: list[tuple[str, str]], cuts: list[int]) -> None:
+    """However many come together, and whatever stands between two that are alike."""
+    made: dict[str, Callable[[str], bytes]] = {
+        "call": lambda text: chunk({"tool_calls": [{"index": 0, "function": {"arguments": text}}]}),
+        "odd": lambda text: b": " + text.encode().replace(b"\n", b"") + b"\n\n",
+    }
+    events = [made[name](text) if name in made else chunk({name: text}) for name, text in parts]
+    stream = b"".join([ROLE, *events, FINISH, DONE])
+    edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
+    assembler, answer = put_together(*[stream[a:b] for a, b in zip(edges, edges[1:], strict=False)])
+    found = answer["choices"][0]["message"]
+    for name in ("content", "reasoning_content"):
+        assert (found.get(name) or "") == "".join([text for member, text in parts if member == name])
+    calls = "".join([call["function"]["arguments"] for call in found.get("tool_calls", [])])
+    assert calls == "".join([text for member, text in parts if member == "call"])
+    assert (assembler.complete, assembler.malformed) == (True, 0)
 
 
 def test_an_error_among_the_events_of_one_read() -> None:

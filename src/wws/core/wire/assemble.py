@@ -178,11 +178,12 @@ class ChatAssembler(Assembler):
     def _settle(self) -> None:
         """Reads the events of the run: what their surroundings leave is the text, as long as no quote ends it earlier."""
         run, self._run = self._run, []
+        before, after, learned = self._before, self._after, self._learned  # what is read here may teach other ones
         data = run[0] if len(run) == 1 else b"".join(run)
         texts = data[self._head : -self._tail].split(self._between)
         text = b"".join(texts)
         if b'"' not in text and b"\\" not in text:
-            self._learned.append(text)
+            learned.append(text)
             self.events += len(texts)
             return
         for text in texts:
@@ -190,24 +191,36 @@ class ChatAssembler(Assembler):
                 try:
                     text = codec.decode(b'"' + text + b'"').encode("utf-8", "surrogatepass")
                 except ValueError:
-                    self._take(self._before[6:] + text + self._after[:-2])
+                    # Not one text: something else, or whole events of another kind among those of this one.
+                    self._each(before + text + after)
                     if self.error is not None:
                         return
                     continue
-            self._learned.append(text)
+            learned.append(text)
             self.events += 1
 
     def _read(self, chunk: bytes) -> None:
-        """Whole events, each ending in two LF."""
-        for part in chunk[:-2].split(b"\n\n"):
-            if part.startswith(self._before):
-                part += b"\n\n"
-                if part.endswith(self._after):
-                    self._run.append(part)
+        """Whole events, each ending in two LF: those that are like one another in one go."""
+        start, end = 0, len(chunk)
+        while start < end:
+            if chunk.startswith(self._before, start):
+                last = chunk.rfind(self._between, start)
+                if last > start:
+                    last += self._tail
+                    self._run.append(chunk[start:last])
+                    start = last
                     continue
-                part = part[:-2]
+            stop = chunk.index(b"\n\n", start) + 2
             if self._run:
                 self._settle()
+            self._each(chunk[start:stop])
+            if self.error is not None:
+                return
+            start = stop
+
+    def _each(self, chunk: bytes) -> None:
+        """Whole events, one by one."""
+        for part in chunk[:-2].split(b"\n\n"):
             if part[:6] == _PREFIX and b"\n" not in part:
                 self._take(part[6:])
             else:

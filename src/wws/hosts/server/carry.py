@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -27,6 +27,7 @@ def _resume(coro: Coroutine[Any, Any, T], yielded: Any) -> Generator[Any, Any, T
         coro.close()
 
 
-async def carry(coro: Coroutine[Any, Any, T], yielded: Any) -> T:
-    """The result of `coro`, which now waits for `yielded`."""
+async def carry(coro: Coroutine[Any, Any, T], yielded: Any, begins: Callable[[], None]) -> T:
+    """The result of `coro`, which now waits for `yielded`. `begins` is called first: a task may be cancelled before it runs."""
+    begins()
     return await _resume(coro, yielded)

@@ -137,6 +137,7 @@ class Connection:
         happens: an answer nobody reads must not be paid for. nginx and Go's net/http do alike. What is answered already
         is still sent.
         """
+        self._server.outbox.flush()
         if self._request is not None and self._transport is not None:
             self._transport.abort()
         return False
@@ -333,6 +334,7 @@ class Connection:
         if isinstance(content, bytes):
             self._send_whole(transport, request, response, content, close)
         else:
+            self._server.outbox.flush()
             self._pump = Pump(self, transport, request, response, close, self._version_1_0)
             self._pump.start()
             if self._paused and self._pump is not None:
@@ -351,7 +353,12 @@ class Connection:
             content = b""
         if status in outgoing.BODILESS:
             framing, content = b"", b""
-        transport.write(outgoing.head(response, self._server.date, framing, close) + content)
+        data = outgoing.head(response, self._server.date, framing, close) + content
+        if close:
+            self._server.outbox.flush()
+            transport.write(data)
+        else:
+            self._server.outbox.post(transport, data)
         if response.finish is not None:
             response.finish("done", len(content))
         self.sent(close)
@@ -423,6 +430,7 @@ class Connection:
         """Answers once, then closes; what the client still sends is thrown away for a moment."""
         if self._transport is None or self._closing is not None:
             return
+        self._server.outbox.flush()
         self._transport.write(outgoing.refusal(status, reason, self._server.date))
         self._server.refused(status)
         self._linger()
@@ -447,6 +455,7 @@ class Connection:
         self._turns.clear()
         self._closing = self._loop.time()
         self._backlog = transport.get_write_buffer_size()
+        self._server.outbox.flush()
         transport.close()
 
     def _discard(self, size: int) -> None:
@@ -468,6 +477,7 @@ class Connection:
     def _continue(self) -> None:
         # Not in the midst of an answer whose head is sent already.
         if self._transport is not None and self._pump is None and self._closing is None:
+            self._server.outbox.flush()
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def check(self, now: float) -> None:

@@ -12,6 +12,7 @@ from wws.core.policy import Timeouts
 from wws.errors import UpstreamCut, UpstreamTimeout
 from wws.hosts.server.exchange import UpstreamConnection
 from wws.hosts.server.limits import UpstreamLimits
+from wws.hosts.server.outbox import Outbox
 from wws.hosts.server.pool import Pool
 from wws.hosts.server.pump import Piped
 from wws.hosts.server.tasks import Answer
@@ -37,7 +38,7 @@ class _Head:
 class Dialer:
     """One `Dial` for one event loop. `tick` is called by the server; `close` at the end."""
 
-    __slots__ = ("_context", "_heads", "_limits", "_loop", "pools")
+    __slots__ = ("_context", "_heads", "_limits", "_loop", "_outbox", "pools")
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, limits: UpstreamLimits | None = None, context: ssl.SSLContext | None = None
@@ -45,6 +46,7 @@ class Dialer:
         self._loop = loop
         self._limits = limits or UpstreamLimits()
         self._context = context
+        self._outbox = Outbox(loop)
         self.pools: dict[str, Pool] = {}
         self._heads: dict[str, _Head] = {}
 
@@ -54,7 +56,7 @@ class Dialer:
             self._context.minimum_version = ssl.TLSVersion.TLSv1_2
             self._context.set_alpn_protocols(["http/1.1"])
         context = self._context if endpoint.scheme == "https" else None
-        pool = self.pools[endpoint.origin] = Pool(endpoint, self._loop, self._limits, context)
+        pool = self.pools[endpoint.origin] = Pool(endpoint, self._loop, self._limits, context, self._outbox)
         return pool
 
     async def send(

@@ -93,9 +93,9 @@ class UpstreamConnection:
         self._answer = answer
         if isinstance(body, bytes):
             if body or method in _BODY_EXPECTED:
-                transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body))
+                self._pool.outbox.post(transport, b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body))
             else:
-                transport.write(head + b"\r\n")
+                self._pool.outbox.post(transport, head + b"\r\n")
         else:
             self._upload = self.loop.create_task(self._send_body(head, body))
         return answer
@@ -112,7 +112,11 @@ class UpstreamConnection:
         try:
             # While the client uploads, the upstream owes nothing: the first byte is due after the last one sent.
             self.due = self._total
+            sent = 0
             async for data in body.chunks():
+                if not data:
+                    continue  # as a chunk it would be the last
+                sent += len(data)
                 transport.write(chunk(data) if chunked else data)
                 if self._clogged:
                     self._expect_idle()
@@ -120,6 +124,8 @@ class UpstreamConnection:
                     self.due = self._total
             if chunked:
                 transport.write(LAST_CHUNK)
+            elif sent != body.length:
+                raise ValueError("the body is not as long as it said")
             if not self._head_done and self._timeouts is not None:
                 self.phase = "first_byte"
                 self.due = min(self.loop.time() + self._timeouts.first_byte, self._total)

@@ -116,12 +116,13 @@ class IncomingBody(Body):
         return self._waiter is not None
 
     def ready(self) -> bytes | None:
-        """The whole body when it is here, else None."""
-        if not self.complete:
+        """The whole body when it is here and nothing of it was taken in pieces, else None."""
+        if not self.complete or self._waiting != self.received:
             return None
-        if len(self._pieces) != 1:
-            self._pieces = [b"".join(self._pieces)]
-        return self._pieces[0]
+        pieces = self._pieces
+        if len(pieces) > 1:
+            self._pieces = pieces = [b"".join(pieces)]
+        return pieces[0] if pieces else b""
 
     async def read(self, limit: int | None = None) -> bytes:
         """The whole body, at most `limit` bytes: a longer one is refused from its announced length, or as soon as it is seen."""
@@ -138,7 +139,9 @@ class IncomingBody(Body):
         if self._waiting > most:
             raise _too_large(most)
         data = self.ready()
-        return data if data is not None else b""
+        if data is None:
+            raise RuntimeError("the body was taken in pieces already")
+        return data
 
     def chunks(self) -> AsyncIterator[bytes]:
         """The body in pieces, each given once."""

@@ -11,20 +11,27 @@ from wws.bindings import Endpoint
 from wws.errors import ConnectFailed, UpstreamTimeout
 from wws.hosts.server.exchange import UpstreamConnection
 from wws.hosts.server.limits import UpstreamLimits
+from wws.hosts.server.outbox import Outbox
 
 
 class Pool:
     """The connections of one scheme, host and port."""
 
-    __slots__ = ("_context", "_endpoint", "_idle", "_keep", "_limits", "_loop", "_waiters", "connections", "open")
+    __slots__ = ("_context", "_endpoint", "_idle", "_keep", "_limits", "_loop", "_waiters", "connections", "open", "outbox")
 
     def __init__(
-        self, endpoint: Endpoint, loop: asyncio.AbstractEventLoop, limits: UpstreamLimits, context: ssl.SSLContext | None
+        self,
+        endpoint: Endpoint,
+        loop: asyncio.AbstractEventLoop,
+        limits: UpstreamLimits,
+        context: ssl.SSLContext | None,
+        outbox: Outbox | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._loop = loop
         self._limits = limits
         self._context = context
+        self.outbox = outbox or Outbox(loop)
         self._keep = limits.idle_plain if context is None else limits.idle_tls
         self.open = 0  # connections, and dials in progress
         self._idle: list[UpstreamConnection] = []

@@ -18,6 +18,7 @@ from wws.core.limit.subject import address
 from wws.core.wire.address import Network, client_address, trusted
 from wws.hosts.server.connection import Connection
 from wws.hosts.server.limits import TICK, ServerLimits
+from wws.hosts.server.outbox import Outbox
 from wws.http import Request, Response
 
 App = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -50,6 +51,7 @@ class Server:
         self.scheme = "http" if tls is None else "https"
         self.date = _date()
         self.draining = False
+        self.outbox = Outbox(loop)
         self.connections: set[Connection] = set()
         self.refusals: dict[int, int] = {}
         self._tls = tls

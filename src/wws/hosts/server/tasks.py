@@ -65,7 +65,7 @@ class Answer:
 class Run:
     """One request on its way. `done` is called once, with its response or with what it raised (`CancelledError`: cancelled)."""
 
-    __slots__ = ("_answer", "_coro", "_done", "_loop", "_task")
+    __slots__ = ("_answer", "_begun", "_coro", "_done", "_loop", "_task")
 
     def __init__(self, coro: Coroutine[Any, Any, Response], loop: asyncio.AbstractEventLoop, done: Done) -> None:
         self._coro = coro
@@ -73,6 +73,7 @@ class Run:
         self._done = done
         self._answer: Answer | None = None
         self._task: asyncio.Task[Response] | None = None
+        self._begun = False  # the task has run at least once
 
     def resume(self, value: Response | None) -> None:
         """Starts (None), or goes on with what was waited for.
@@ -110,12 +111,20 @@ class Run:
             self._answer = yielded
             yielded.awaited_by(self)
         else:
-            self._task = self._loop.create_task(carry(self._coro, yielded))
+            self._begun = False
+            self._task = self._loop.create_task(carry(self._coro, yielded, self._begins))
             self._task.add_done_callback(self._ended)
+
+    def _begins(self) -> None:
+        self._begun = True
 
     def _ended(self, task: asyncio.Task[Response]) -> None:
         if task.cancelled():
-            self._done(None, asyncio.CancelledError())
+            if self._begun:
+                self._done(None, asyncio.CancelledError())
+            else:  # cancelled in the turn it was made: the coroutine, which runs already, has not heard of it
+                self._task = None
+                self._throw(asyncio.CancelledError())
             return
         error = task.exception()
         if error is None:

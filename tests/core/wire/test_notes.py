@@ -86,7 +86,7 @@ def test_nobody_answered() -> None:
 
 def test_what_was_degraded_and_warned_of() -> None:
     trail = Trail(0.0)
-    trail.degraded, trail.warnings = ("limit", "cache"), ["dropped n", "dropped logit_bias"]
+    trail.degraded, trail.warnings = ("limit", "cache"), ("dropped n", "dropped logit_bias")
     fields = lines(trail)
     assert fields["x-wws-degraded"] == "limit, cache" and fields["x-wws-warning"] == "dropped n; dropped logit_bias"
 

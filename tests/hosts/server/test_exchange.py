@@ -318,6 +318,23 @@ async def test_a_body_of_known_length_that_arrives() -> None:
     assert seen == [b"POST /c HTTP/1.1\r\nhello world"]
 
 
+async def test_an_empty_piece_is_not_the_last_chunk() -> None:
+    seen: list[bytes] = []
+    async with upstream(recording(seen, b"0\r\n\r\n")) as to:
+        assert await Asker(to).whole("POST", "/c", Arriving(b"", b"hello", b"", b"!")) == (200, b"hello")
+    assert seen == [b"POST /c HTTP/1.1\r\n5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n"]
+
+
+@pytest.mark.parametrize("length", [4, 6])
+async def test_a_body_that_is_not_as_long_as_it_said_ends_the_connection(length: int) -> None:
+    """The rest of it, or of the next request, would be taken for another."""
+    async with upstream(silent()) as to:
+        asker = Asker(to)
+        with pytest.raises(ValueError, match="as long"):
+            await asker.whole("POST", "/c", Arriving(b"hello", length=length))
+        await until(lambda: not to.open and not asker.dialer.open_connections)
+
+
 async def test_a_body_that_fails_fails_the_exchange_with_its_own_reason() -> None:
     async with upstream(answering(OK)) as to:
         asker = Asker(to)

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
 from typing import Any
 
 import pytest
 
 from tests.support.clock import FakeClock
-from tests.support.dial import ScriptedDial
+from tests.support.dial import ScriptedDial, Sent
 from tests.support.services import Background, make_env
-from wws.bindings import Context
+from wws.bindings import Context, SystemClock
 from wws.core.limit.decision import Decision
 from wws.core.policy import OFF, CachePolicy, Limit, Policy, Route
 from wws.core.trail import Trail
 from wws.errors import ConnectFailed, StoreError
+from wws.functions.auth_admin import create_key
 from wws.gateway import Gateway
+from wws.hosts.server.application import Application
+from wws.hosts.server.dialer import Dialer
+from wws.hosts.server.server import Server
 from wws.http import Outcome, Request, Response, Stream
 
 KEPT = CachePolicy("fixed", per="public")
@@ -204,3 +210,159 @@ async def test_a_counter_that_fails_is_told_in_the_answer() -> None:
     assert response.status == 200
     assert note(response, "x-wws-degraded") == "limit"
     assert note(response, "ratelimit") is None
+
+
+async def test_a_caller_who_leaves_is_told_of_and_frees_its_place() -> None:
+    world = World()
+    reached = asyncio.Event()
+
+    async def silent(sent: Sent) -> Response:
+        reached.set()
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    world.dial.on("GET", "/slow", silent)
+    asking = asyncio.create_task(world.ask("/slow"))
+    await reached.wait()
+    assert world.gateway.in_flight == 1
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert world.gateway.in_flight == 0
+    assert world.told == [("/slow", 499, "client_closed", 0)]
+
+
+async def test_a_stream_is_told_of_when_it_has_ended_and_not_before() -> None:
+    world = World()
+    world.dial.on("GET", "/s", Response(Stream(iter_of(b"abc"))))
+    for outcome in ("done", "cut", "client_closed"):
+        response = await world.ask("/s")
+        count = len(world.told)
+        assert response.finish is not None
+        response.finish(outcome, 3)
+        assert world.told[count:] == [("/s", 200, outcome, 3)]
+    assert world.gateway.in_flight == 0
+
+
+class Steps:
+    """Writes down which part was asked, in order."""
+
+    def __init__(self, world: World) -> None:
+        self.taken: list[str] = []
+        counter, dial = world.env.wws.counter, world.dial
+        steps = self.taken
+
+        class Counter:
+            async def take(self, key: str, *args: Any, **kwargs: Any) -> Decision:
+                steps.append(f"limit {key.split(':')[2]}")
+                return await counter.take(key, *args, **kwargs)
+
+            async def give(self, *args: Any, **kwargs: Any) -> None:
+                steps.append("give back")
+                await counter.give(*args, **kwargs)
+
+        class Dial:
+            async def send(self, *args: Any, **kwargs: Any) -> Response:
+                steps.append("origin")
+                return await dial.send(*args, **kwargs)
+
+        world.env.wws.counter = Counter()
+        world.env.wws.dial = Dial()
+
+
+async def key_of(world: World, name: str = "test") -> str:
+    return (await create_key(world.env, name, random=os.urandom))[1]
+
+
+async def test_the_steps_in_their_order() -> None:
+    world = World(Route("/*", "origin", auth="required"))
+    key = await key_of(world)
+    world.dial.on("GET", "/a", Response(b"ok"))
+    world.dial.on("GET", "/bad", ConnectFailed("refused"))
+    steps = Steps(world)
+    assert (await world.ask("/a")).status == 401
+    assert steps.taken == []  # who says nothing is no guess, and costs no count
+    assert (await world.ask("/a", authorization="Bearer wws_live_nonsense")).status == 401
+    assert steps.taken == ["limit a.192.0.2.1"]  # a guess is counted by address
+    steps.taken.clear()
+    response = await world.ask("/a", authorization=f"Bearer {key}")
+    assert response.status == 200
+    assert [step.split("%")[0] for step in steps.taken] == ["limit u.key", "origin"]
+    steps.taken.clear()
+    assert (await world.ask("/bad", authorization=f"Bearer {key}")).status == 502
+    await world.background.drain()
+    assert [step.split("%")[0] for step in steps.taken] == ["limit u.key", "origin", "give back"]
+
+
+@pytest.mark.parametrize(
+    ("auth", "nothing", "nonsense", "good"), [("required", 401, 401, 200), ("optional", 200, 401, 200), ("none", 200, 200, 200)]
+)
+async def test_who_must_say_who_they_are(auth: Any, nothing: int, nonsense: int, good: int) -> None:
+    world = World(Route("/*", "origin", auth=auth))
+    key = await key_of(world)
+    world.dial.on("GET", "/a", Response(b"ok"))
+    assert (await world.ask("/a", x_user_id="admin")).status == nothing
+    assert (await world.ask("/a", authorization="Bearer wws_live_nonsense")).status == nonsense
+    assert (await world.ask("/a", authorization=f"Bearer {key}", x_user_id="admin")).status == good
+    told = [call.header("x-user-id") for call in world.dial.calls]
+    assert "admin" not in told
+    assert told[-1] is None if auth == "none" else str(told[-1]).startswith("key:")
+
+
+async def test_a_path_without_the_method_names_those_it_has() -> None:
+    world = World(Route("/a", "origin", auth="none", methods=("GET", "PUT")))
+    response = await world.ask("/a", "DELETE")
+    assert response.status == 405
+    assert {method.strip() for method in response.headers["allow"].split(",")} == {"GET", "HEAD", "PUT"}
+
+
+async def test_guesses_past_the_limit_of_the_address_stop_only_guesses_there() -> None:
+    """A verified caller behind the same address is not refused for what another one's requests came to."""
+    world = World(Route("/*", "origin", auth="optional", limit=Limit(1, 60.0, name="x", endpoint="/*")))
+    key = await key_of(world)
+    world.dial.on("GET", "/a", Response(b"ok"))
+    assert [(await world.ask("/a")).status for _ in range(3)] == [200, 429, 429]
+    assert (await world.ask("/a", authorization=f"Bearer {key}")).status == 200
+
+
+async def test_every_answer_says_what_was_done() -> None:
+    world = World()
+    world.dial.on("GET", "/a", Response(b"ok", 200, {"server": "origin"}))
+    response = await world.ask("/a")
+    assert note(response, "x-request-id") == "req-1"
+    steps = note(response, "server-timing")
+    assert steps is not None
+    assert [step.split(";")[0] for step in steps.split(", ")] == ["auth", "limit", "route", "cache", "upstream", "total"]
+    assert str(note(response, "ratelimit-policy")).startswith('"default";q=100;w=60')
+    assert [note(response, f"x-ratelimit-{name}-requests") for name in ("limit", "remaining")] == ["100", "99"]
+    assert response.headers["server"] == "origin"
+
+
+async def test_the_route_s_own_time_bounds_the_deadline() -> None:
+    world = World(Route("/quick", "origin", auth="none", timeout=5.0), Route("/*", "origin", auth="none"))
+    for path in ("/quick", "/other"):
+        world.dial.on("GET", path, Response(b"ok"))
+        await world.ask(path)
+    start = world.clock.monotonic()
+    assert [call.deadline for call in world.dial.calls] == [start + 5.0, start + 300.0]
+
+
+async def test_a_gateway_that_is_its_own_origin_ends_the_loop() -> None:
+    """Over real sockets: each pass is a request of its own, and the last one is refused."""
+    loop = asyncio.get_running_loop()
+    dialer = Dialer(loop)
+    origins: dict[str, str] = {}
+    policy = Policy(routes=(Route("/*", "origin", auth="none"),), origins=origins)
+    env = make_env(policy, dial=dialer, background=Background())
+    env.wws.clock = SystemClock()
+    server = Server(Application(Gateway(env), env, Background(), "loop-"), loop)
+    port = int((await server.listen("127.0.0.1:0")).rpartition(":")[2])
+    origins["default"] = f"http://127.0.0.1:{port}"
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    async with asyncio.timeout(5.0):
+        answer = await reader.read()
+    writer.close()
+    dialer.close()
+    await server.stop(0.0)
+    assert answer.startswith(b"HTTP/1.1 502") and b"leads back to it" in answer

@@ -195,3 +195,25 @@ async def test_a_user_id_that_cannot_stand_in_a_header_goes_nowhere(name: str) -
         with pytest.raises(Refusal, match="internal_error"):
             await world.ask(user=User(name))
         assert not world.dial.calls
+
+
+@pytest.mark.parametrize(("passes", "refused"), [(2, False), (3, True)])
+async def test_a_loop_ends_when_each_pass_adds_a_field_of_its_own(passes: int, refused: bool) -> None:
+    """Which is what this gateway does: the fields of a request that came round stand side by side."""
+    world = World()
+    fields = Headers([("via", "1.1 wws")] * passes)
+    if refused:
+        with pytest.raises(Refusal, match="leads back to it"):
+            await world.ask(fields)
+    else:
+        await world.ask(fields)
+        again = Headers.trusted([(name, value) for name, value in world.sent.headers if name == b"via"])
+        assert len(again) == passes + 1
+        with pytest.raises(Refusal, match="leads back to it"):
+            await world.ask(again)
+
+
+async def test_fields_of_several_connection_lines_stay_here() -> None:
+    world = World()
+    await world.ask(Headers([("connection", "x-hop"), ("x-hop", "1"), ("connection", "keep-alive"), ("x-mine", "2")]))
+    assert world.sent.header("x-hop") is None and world.sent.header("x-mine") == "2"

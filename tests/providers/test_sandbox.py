@@ -132,7 +132,7 @@ async def test_a_tool_is_called_when_its_name_is_said() -> None:
 
 async def test_a_tool_call_in_a_stream() -> None:
     events = await streamed(messages=asking("get_weather"), tools=[TOOL])
-    chunks = [ChatCompletionChunk.model_validate_json(event.data) for event in events[:-1]]
+    chunks = [ChatCompletionChunk.model_validate_json(event.data) for event in events[:-2]]  # then usage and [DONE]
     made = [call for chunk in chunks for call in chunk.choices[0].delta.tool_calls or []]
     assert [(part.index, part.function.name if part.function else None) for part in made] == [(0, "get_weather")]
     assert chunks[-1].choices[0].finish_reason == "tool_calls"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from urllib.parse import quote
 
 import pytest
@@ -245,6 +246,7 @@ def test_a_quoted_segment_is_suspicious_only_for_what_it_holds(text: str) -> Non
 def test_what_is_not_suspicious_means_the_same_once_decoded(text: str) -> None:
     path = "/" + text
     if suspicious(path) is None:
-        decoded = path.lower().replace("%2e", ".")
+        assert "%2f" not in path.lower() and "%5c" not in path.lower()
+        decoded = re.sub("%[0-9a-f]{2}", "x", path.lower().replace("%2e", "."))  # %aa is what it is: no part of a path
         assert "%" not in decoded and "\\" not in decoded and "//" not in decoded
         assert not {".", ".."} & set(decoded.split("/"))

@@ -148,6 +148,34 @@ def test_every_python_of_a_page_compiles(name: str, text: str) -> None:
     compile(text, name, "exec")
 
 
+# What can be seen
+
+
+def test_every_metric_is_on_the_page_with_its_labels() -> None:
+    said = dict(re.findall(r"^\| `(wws_\w+)` \| ([\w, ]*) ?\|", page("docs/observability.md"), re.MULTILINE))
+    source = SOURCE["observe/metrics.py"]
+    found = dict(re.findall(r'"(wws_\w+)", "[^"]+",\s+(?:labels=)?\(([^)]*)\)', source))
+    assert len(found) == 12
+    for name, labels in found.items():
+        assert [label.strip() for label in said[name].split(",")] == re.findall(r'"(\w+)"', labels), name
+    others = set(re.findall(r'"(wws_\w+)"', SOURCE["hosts/server/main.py"]))
+    assert set(said) == set(found) | others
+
+
+def test_every_field_of_the_log_is_on_the_page() -> None:
+    source = SOURCE["observe/log.py"]
+    fields = set(re.findall(r'"(\w+)": ', source)) | set(re.findall(r'\\?"(\w+)\\?":(?=[\\{\["])', source))
+    fields |= set(re.findall(r'fields\["(\w+)"\]', source))
+    assert {"ts", "request_id", "subject_hash", "attempts", "tokens_in", "config_version"} <= fields
+    assert fields <= named(page("docs/observability.md"))
+
+
+def test_every_column_of_the_ledger_is_on_the_page() -> None:
+    columns = set(re.findall(r"(\w+) (?:INTEGER|TEXT|REAL) NOT NULL", SOURCE["observe/ledger.py"]))
+    assert len(columns) == 13
+    assert columns <= named(page("docs/observability.md"))
+
+
 # The pages themselves
 
 

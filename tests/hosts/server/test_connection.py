@@ -569,3 +569,65 @@ async def test_many_clients_at_once_each_get_their_own() -> None:
         for n, answers in enumerate(results):
             assert [a.body for a in answers] == [f"POST /{n}-{i} a 3 abc".encode() for i in range(10)]
         await until(lambda: not server.connections)
+
+
+# an app that answers what cannot be sent
+
+
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize("status", [0, 42, 100, 101, 1000, -1])
+async def test_a_status_that_ends_no_request(status: int, waits: bool, caplog: pytest.LogCaptureFixture) -> None:
+    outcomes: list[str] = []
+
+    async def app(request: Request) -> Response:
+        if waits:
+            await asyncio.sleep(0)
+        response = Response(b"x", status if request.path == "/1" else 200)
+        response.finish = lambda outcome, sent: outcomes.append(outcome)
+        return response
+
+    wire = InMemory(app)
+    assert [one.status for one in await wire.ask(GET, numbered(2))] == [500, 200]
+    assert outcomes == ["client_closed", "done"] and "unhandled error" in caplog.text
+
+
+async def test_a_stream_with_a_status_that_ends_no_request() -> None:
+    closed: list[bool] = []
+
+    async def app(request: Request) -> Response:
+        async def close() -> None:
+            closed.append(True)
+
+        async def parts() -> AsyncIterator[bytes]:
+            yield b"never"
+
+        return Response(Stream(parts(), close), 103 if request.path == "/1" else 200)
+
+    wire = InMemory(app)
+    first, second = await wire.ask(GET, numbered(2))
+    assert (first.status, second.status, second.body) == (500, 200, b"never") and closed
+
+
+async def test_notes_that_cannot_be_said_in_a_header() -> None:
+    async def app(request: Request) -> Response:
+        response = Response(b"x")
+        response.notes = "x-wws-route-reason: \u2192\r\n" if request.path == "/1" else ""
+        return response
+
+    assert [one.status for one in await InMemory(app).ask(GET, numbered(2))] == [500, 200]
+
+
+@pytest.mark.parametrize("name", ["content-length", "transfer-encoding", "connection", "Content-Length"])
+async def test_framing_is_never_the_apps_to_say(name: str) -> None:
+    async def app(request: Request) -> Response:
+        headers = {name: "chunked" if name == "transfer-encoding" else "99", "x-a": "b"}
+        if request.path == "/stream":
+            return Response.stream(two(), headers=headers)
+        return Response(b"12345", headers=headers)
+
+    async def two() -> AsyncIterator[bytes]:
+        yield b"123"
+        yield b"45"
+
+    answers = await InMemory(app).ask(GET, b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n", GET)
+    assert [(one.body, one.headers["x-a"]) for one in answers] == [(b"12345", "b")] * 3

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wws.core.trail import Usage
@@ -56,6 +56,7 @@ def test_a_good_stream_passes_untouched_and_is_understood() -> None:
 
 
 @given(st.lists(st.integers(0, 2000), max_size=60), st.sampled_from([b"\n", b"\r\n"]))
+@example([len(b"".join(GOOD).replace(b"\n", b"\r\n")) - 1], b"\r\n")
 def test_any_cut_gives_the_same_bytes_and_the_same_facts(cuts: list[int], newline: bytes) -> None:
     stream = b"".join(GOOD).replace(b"\n", newline)
     edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]

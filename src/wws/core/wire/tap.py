@@ -119,8 +119,9 @@ class UsageTap:
         if self.error is not None or outcome == "client_closed":
             return b""
         out = b""
-        if outcome == "done" and self._splitter.pending:
-            out = self._cut(b"\n\n")  # a last event whose blank line was not sent
+        if outcome == "done" and (pending := self._splitter.pending):
+            # A last event whose blank line was not sent; or what is left of the blank line, when it came in two pieces.
+            out = self._cut(b"\n\n") if pending.strip(b"\r\n") else pending
         if self.done or self.error is not None:
             return out
         if self._all_finished():

@@ -132,8 +132,9 @@ class Gateway:
 
     @property
     def log(self) -> list[dict[str, Any]]:
-        """The lines of its request log so far."""
-        return [json.loads(line) for line in self.stderr.splitlines() if line.startswith("{")]
+        """The lines of its request log so far; one that is being written is not there yet."""
+        whole, _, _ = self.stderr.rpartition("\n")
+        return [json.loads(line) for line in whole.split("\n") if line.startswith("{")]
 
     def logged(self, request_id: str) -> dict[str, Any]:
         """The log line of a request; waits for it, since lines are written together."""

@@ -9,7 +9,9 @@ from wws.bindings import Context, Env
 from wws.core.trail import Trail
 from wws.core.wire.notes import acceptable_id
 from wws.gateway import Gateway
-from wws.http import Request, Response
+from wws.http import Outcome, Request, Response
+from wws.observe.log import RequestLog
+from wws.observe.tally import Tally
 
 
 class Application:
@@ -35,3 +37,19 @@ class Application:
             request_id = f"{self._prefix}{self._number:08x}"
         now = self._monotonic()
         return self._gateway.handle(request, self._env, Context(request_id, now + self._total, Trail(now), self._background))
+
+
+class Observers:
+    """Everybody who is told of a finished request."""
+
+    __slots__ = ("_log", "_monotonic", "_tally")
+
+    def __init__(self, tally: Tally, log: RequestLog, monotonic: Callable[[], float]) -> None:
+        self._tally = tally
+        self._log = log
+        self._monotonic = monotonic
+
+    def __call__(self, request: Request, ctx: Context, status: int, outcome: Outcome, sent: int) -> None:
+        total = self._monotonic() - ctx.trail.started
+        cell = self._tally.add(request, ctx, status, outcome, sent, total)
+        self._log.add(request, ctx, status, outcome, sent, total, cell)

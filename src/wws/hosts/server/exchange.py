@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Final
 
 import httptools
 
 from wws.errors import UpstreamCut, UpstreamError, UpstreamMalformed, UpstreamTimeout
+from wws.hosts.server.arriving import UpstreamStream
 from wws.hosts.server.limits import HIGH_WATER, UPSTREAM_HEADER_BYTES
 from wws.hosts.server.outgoing import BODILESS, LAST_CHUNK, chunk
-from wws.hosts.server.pump import Piped, Sink
 from wws.hosts.server.tasks import Answer
 from wws.http import Body, Headers, Pair, Response
 
@@ -93,12 +92,20 @@ class UpstreamConnection:
         self._answer = answer
         if isinstance(body, bytes):
             if body or method in _BODY_EXPECTED:
-                self._pool.outbox.post(transport, b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body))
+                self._post(transport, b"%bcontent-length: %d\r\n\r\n" % (head, len(body)), body)
             else:
                 self._pool.outbox.post(transport, head + b"\r\n")
         else:
             self._upload = self.loop.create_task(self._send_body(head, body))
         return answer
+
+    def _post(self, transport: Transport, head: bytes, body: bytes) -> None:
+        outbox = self._pool.outbox
+        if len(body) > HIGH_WATER:  # a second write costs less than a copy of this size
+            outbox.post(transport, head)
+            outbox.post(transport, body)
+        else:
+            outbox.post(transport, head + body)
 
     async def _send_body(self, head: bytes, body: Body) -> None:
         transport = self._transport
@@ -382,118 +389,3 @@ _BODY_EXPECTED: Final = frozenset({"POST", "PUT", "PATCH"})
 
 def _too_large() -> UpstreamMalformed:
     return UpstreamMalformed("the header block or trailer section is too large")
-
-
-class UpstreamStream(Piped):
-    """The body of an answer that has not come whole: read by iterating, or given to a sink as it comes."""
-
-    __slots__ = ("_connection", "_ended", "_error", "_pieces", "_sink", "_waiter", "_waiting", "response")
-
-    def __init__(self, connection: UpstreamConnection, response: Response) -> None:
-        self.transform = None
-        self.response = response
-        self._connection = connection
-        self._pieces: list[bytes] = []
-        self._waiting = 0
-        self._ended = False
-        self._error: Exception | None = None
-        self._sink: Sink | None = None
-        self._waiter: asyncio.Future[None] | Answer | None = None
-        self.held = b""
-
-    # fed by the connection
-
-    def feed(self, data: bytes) -> None:
-        """More has come."""
-        if self._sink is not None:
-            self._sink.feed(data)
-            return
-        if data:
-            self._pieces.append(data)
-            self._waiting += len(data)
-            if self._waiting > HIGH_WATER and self._waiter is None:
-                self._connection.hold(True)
-        self._wake()
-
-    def end(self, error: Exception | None) -> None:
-        """Nothing more comes."""
-        self._ended = True
-        self._error = error
-        if self._sink is not None:
-            self._sink.end(error)
-        elif error is None:
-            self._wake()
-        else:
-            # An error may come in the midst of another request's step.
-            self._connection.loop.call_soon(self._wake)
-
-    def _wake(self) -> None:
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
-
-    # read by its one reader
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        while not self._pieces:
-            if self._ended:
-                if self._error is not None:
-                    raise self._error
-                raise StopAsyncIteration
-            self._connection.hold(False)
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
-        return self._take()
-
-    async def next(self, until: float = math.inf) -> bytes:
-        """See `Stream.next`. Who is no task yet does not become one by waiting here."""
-        while not self._pieces:
-            if self._ended:
-                if self._error is not None:
-                    raise self._error
-                return b""
-            connection = self._connection
-            connection.hold(False)
-            connection.expect(until)
-            loop = connection.loop
-            waiter: asyncio.Future[None] | Answer
-            waiter = Answer(loop) if asyncio.current_task(loop) is None else loop.create_future()
-            self._waiter = waiter
-            await waiter
-        return self._take()
-
-    def _take(self) -> bytes:
-        pieces = self._pieces
-        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        pieces.clear()
-        self._waiting = 0
-        return data
-
-    def pipe(self, sink: Sink) -> None:
-        self._sink = sink
-        if self._pieces:
-            sink.feed(self._take())
-        if self._ended:
-            sink.end(self._error)
-        else:
-            self._connection.hold(False)
-
-    def pause(self) -> None:
-        if not self._ended:
-            self._connection.hold(True)
-
-    def resume(self) -> None:
-        if not self._ended:
-            self._connection.hold(False)
-
-    def cancel(self) -> None:
-        if not self._ended:
-            self._ended = True
-            self._sink = None
-            self._connection.cancel()
-
-    async def aclose(self) -> None:
-        self.cancel()

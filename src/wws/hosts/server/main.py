@@ -13,19 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from wws.admin.app import Admin
-from wws.bindings import Context, Env, Namespace, Secrets, Services, SystemClock
+from wws.bindings import Env, Namespace, Secrets, Services, SystemClock
 from wws.errors import ConfigError, Problem
 from wws.functions.upstreams import Upstream, Upstreams, upstreams_of
 from wws.gateway import Gateway
 from wws.hosts.server import demo as demo_parts
-from wws.hosts.server.application import Application
+from wws.hosts.server.application import Application, Observers
 from wws.hosts.server.background import Background
 from wws.hosts.server.crypto import CryptographyVerifier
 from wws.hosts.server.dialer import Dialer
 from wws.hosts.server.housekeeping import Housekeeping
 from wws.hosts.server.limits import ServerLimits
 from wws.hosts.server.server import Server, tls_context
-from wws.http import Outcome, Request
 from wws.observe.ledger import Ledger
 from wws.observe.log import RequestLog, configure
 from wws.observe.metrics import Metrics, Series
@@ -53,22 +52,6 @@ def serve(project: Project, demo: bool = False) -> int:
     else:
         uvloop.run(_serve(project, demo))
     return 0
-
-
-class _Observers:
-    """Everybody who is told of a finished request."""
-
-    __slots__ = ("_log", "_monotonic", "_tally")
-
-    def __init__(self, tally: Tally, log: RequestLog, monotonic: Callable[[], float]) -> None:
-        self._tally = tally
-        self._log = log
-        self._monotonic = monotonic
-
-    def __call__(self, request: Request, ctx: Context, status: int, outcome: Outcome, sent: int) -> None:
-        total = self._monotonic() - ctx.trail.started
-        cell = self._tally.add(request, ctx, status, outcome, sent, total)
-        self._log.add(request, ctx, status, outcome, sent, total, cell)
 
 
 async def _serve(project: Project, demo: bool) -> None:
@@ -100,7 +83,7 @@ async def _run(project: Project, demo: bool, loop: asyncio.AbstractEventLoop, st
     background, dialer = Background(), Dialer(loop)
     services = Services(
         policy, store, store, dialer, CryptographyVerifier(), Secrets(seed), providers, clock, background,
-        observe=_Observers(tally, log, clock.monotonic),
+        observe=Observers(tally, log, clock.monotonic),
     )  # fmt: skip
     env = Env(services, _bindings(project, store))
     gateway = Gateway(env)

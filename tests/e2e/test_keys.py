@@ -54,7 +54,8 @@ def test_a_key_is_told_to_the_origin_as_what_it_is(gateway: Gateway) -> None:
 
 
 def test_a_key_expires(gateway: Gateway) -> None:
-    key = gateway.create_key("--expires-in", "1s")["key"]
+    key = gateway.create_key("--expires-in", "3s")["key"]
+    assert ask(gateway.url, CHAT, token=key, body=hello()).status == 200
     until(lambda: ask(gateway.url, CHAT, token=key, body=hello()).status == 401, "the end of the key", 10.0)
 
 

@@ -70,7 +70,7 @@ def test_what_is_no_record_is_as_good_as_none(data: bytes) -> None:
 
 @given(st.binary(max_size=60))
 def test_no_bytes_raise(data: bytes) -> None:
-    decode(data)
+    assert decode(data) is None
 
 
 def test_the_user_of_a_session() -> None:

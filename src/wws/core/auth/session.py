@@ -110,9 +110,10 @@ def decode(data: bytes) -> Session | Denied | None:
         if members[:1] == [_OK]:
             return Session(*members[1:])
         denied = Denied(*members)
+        # In compiled code the first use of a field of the wrong type raises, where plain Python would go on.
+        return denied if denied.code in _DENIALS else None
     except (TypeError, ValueError):
         return None
-    return denied if denied.code in _DENIALS else None
 
 
 def user_of(session: Session, source: str) -> User:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from wws.gateway import Gateway
+from typing import Protocol
+
 from wws.http import Request, Response
 from wws.observe.metrics import Metrics, exposition
 
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
+class Pages(Protocol):
+    """Who has the gateway's own pages."""
+
+    def own(self, path: str) -> Response:
+        """The page at `path`, `/healthz` or `/readyz`."""
+        ...
+
+
 class Admin:
     """An app for `hosts.server.Server`."""
 
-    def __init__(self, gateway: Gateway, metrics: Metrics) -> None:
+    def __init__(self, gateway: Pages, metrics: Metrics) -> None:
         self._gateway = gateway
         self._metrics = metrics
 

@@ -15,13 +15,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.e2e.ask import Answer, ask, hello
 from tests.e2e.program import Gateway, until
 from tests.e2e.projects import SERVER
-from wws.bindings import Namespace
 from wws.core.policy import Policy
 from wws.errors import ConfigError
 from wws.hosts.server import main
-from wws.project.secret import Secret
 from wws.project.settings import Project, ServerSettings
-from wws.stores.memory import MemoryStore
 
 PROJECT = """
 [kv]
@@ -174,25 +171,6 @@ def test_what_has_no_effect_yet_is_said_at_the_start(start: Start) -> None:
 
 def project(**parts: Any) -> Project:
     return Project(Path("/srv/shop/wws.toml"), Policy(), **parts)
-
-
-def test_what_a_project_binds() -> None:
-    store = MemoryStore()
-    found = main._bindings(project(kv_namespaces=("VISITS",), vars={"COLOUR": "blue", "N": 3, "TOKEN": Secret("planted")}), store)
-    assert isinstance(found.pop("VISITS"), Namespace)
-    assert found == {"COLOUR": "blue", "N": 3, "TOKEN": "planted"}
-
-
-@pytest.mark.parametrize(
-    ("url", "file"),
-    [
-        ("lmdb:./.wws/state", Path("/srv/shop/.wws/state/ledger.sqlite")),
-        ("lmdb:/var/lib/wws?map_size=1GiB", Path("/var/lib/wws/ledger.sqlite")),
-        ("memory:", None),
-    ],
-)
-def test_where_the_ledger_lies(url: str, file: Path | None) -> None:
-    assert main._ledger_file(project(store_url=url)) == file
 
 
 def test_a_certificate_that_is_none_is_a_problem_of_the_project(tmp_path: Path) -> None:

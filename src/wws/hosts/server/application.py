@@ -17,16 +17,32 @@ from wws.observe.tally import Tally
 class Application:
     """An app for `Server`. `prefix` makes request ids of this process its own."""
 
-    __slots__ = ("_background", "_env", "_gateway", "_monotonic", "_number", "_prefix", "_total")
+    __slots__ = ("_background", "_monotonic", "_number", "_prefix", "_retired", "_total", "env", "gateway")
 
     def __init__(self, gateway: Gateway, env: Env, background: Callable[[Any], None], prefix: str) -> None:
-        self._gateway = gateway
-        self._env = env
+        self.gateway = gateway
         self._background = background
         self._prefix = prefix
         self._number = 0
         self._monotonic = env.wws.clock.monotonic
+        self._retired: list[Gateway] = []
+        self.use(gateway, env)
+
+    def use(self, gateway: Gateway, env: Env) -> None:
+        """Every request from now on is answered by `gateway`; those that run keep the one they began with."""
+        self._retired = [old for old in (*self._retired, self.gateway) if old is not gateway and old.in_flight]
+        gateway.ready = self.gateway.ready
+        self.gateway, self.env = gateway, env
         self._total = env.wws.policy.timeouts.total
+
+    @property
+    def in_flight(self) -> int:
+        """Requests in progress, those of gateways that were replaced too."""
+        return self.gateway.in_flight + sum([old.in_flight for old in self._retired])
+
+    def own(self, path: str) -> Response:
+        """The gateway's own pages."""
+        return self.gateway.own(path)
 
     def __call__(self, request: Request) -> Coroutine[Any, Any, Response]:
         given = request.headers.first.get(b"x-request-id")
@@ -36,7 +52,7 @@ class Application:
             self._number += 1
             request_id = f"{self._prefix}{self._number:08x}"
         now = self._monotonic()
-        return self._gateway.handle(request, self._env, Context(request_id, now + self._total, Trail(now), self._background))
+        return self.gateway.handle(request, self.env, Context(request_id, now + self._total, Trail(now), self._background))
 
 
 class Observers:

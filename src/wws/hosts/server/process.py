@@ -1,0 +1,123 @@
+"""What lives as long as the process, and what a reload replaces.
+
+A `Process` holds the store, the upstream connections, the counts and the log. A `Generation` is one version of a project made
+ready to answer. `prepare` may fail and changes nothing; `switch` cannot fail: requests that run keep the generation they
+began with, and every later one gets the new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from wws.bindings import Env, Namespace, Provider, Secrets, Services, SystemClock
+from wws.core.policy import Policy
+from wws.functions.upstreams import Upstream, Upstreams, upstreams_of
+from wws.gateway import Gateway
+from wws.hosts.server.application import Application, Observers
+from wws.hosts.server.background import Background
+from wws.hosts.server.crypto import CryptographyVerifier
+from wws.hosts.server.dialer import Dialer
+from wws.observe.ledger import Ledger
+from wws.observe.log import RequestLog
+from wws.observe.metrics import Metrics, Series
+from wws.observe.tally import Tally
+from wws.project.pepper import pepper
+from wws.project.secret import Secret
+from wws.project.settings import Project
+from wws.stores import Store
+
+__all__ = ["Generation", "Process"]
+
+
+class Generation(NamedTuple):
+    """One version of a project, ready to answer."""
+
+    project: Project
+    gateway: Gateway
+    env: Env
+
+
+class Process:
+    """The parts of one serving process. Raises `ConfigError` when they cannot be made."""
+
+    def __init__(self, project: Project, store: Store, loop: asyncio.AbstractEventLoop) -> None:
+        self.store = store
+        self.clock = SystemClock()
+        self.secrets = Secrets(pepper(project.store_url, project.folder, os.environ))
+        self.tally = Tally()
+        self.metrics = Metrics(self.tally, project.policy.version)
+        self.ledger = Ledger(_ledger_file(project), self.clock.time, project.policy.providers)
+        self.tally.reader(self.ledger.absorb)
+        self.log = RequestLog(
+            project.server.log, loop=loop, time=self.clock.time, pepper=self.secrets.pepper, version=project.policy.version
+        )
+        self.background, self.dialer = Background(), Dialer(loop)
+        self.generation: Generation
+        self.application: Application
+        self._observe = Observers(self.tally, self.log, self.clock.monotonic)
+        gauges = self.metrics.gauges
+        gauges["wws_requests_active"] = ("Requests in progress.", lambda: float(self.application.in_flight))
+        gauges["wws_upstream_connections_open"] = ("Upstream connections open.", lambda: float(self.dialer.open_connections))
+        gauges["wws_tasks"] = ("Tasks of the event loop.", lambda: float(len(asyncio.all_tasks(loop))))
+        self.metrics.series.update(_route_gauges(lambda: upstreams_of(self.application.env)))
+
+    def prepare(self, project: Project, policy: Policy, providers: Mapping[str, Provider]) -> Generation:
+        """`project` made ready; `policy` and `providers` are its own, or have demo parts in them."""
+        services = Services(
+            policy, self.store, self.store, self.dialer, CryptographyVerifier(), self.secrets, providers, self.clock,
+            self.background, observe=self._observe,
+        )  # fmt: skip
+        env = Env(services, _bindings(project, self.store))
+        return Generation(project, Gateway(env), env)
+
+    def switch(self, generation: Generation) -> None:
+        """`generation` answers from now on."""
+        if hasattr(self, "application"):
+            self.application.use(generation.gateway, generation.env)
+        else:
+            self.application = Application(generation.gateway, generation.env, self.background, secrets.token_hex(5))
+        self.generation = generation
+
+    def close(self) -> None:
+        """Ends what is open; the store is whose who opened it."""
+        self.dialer.close()
+        self.log.flush()
+
+
+def _route_gauges(routes: Callable[[], Upstreams]) -> dict[str, Series]:
+    """Which routes to AI providers are closed, and how full they are."""
+
+    def of(read: Callable[[Upstream], float | None]) -> Callable[[], list[tuple[tuple[str, ...], float]]]:
+        return lambda: [((r.ref.provider, r.ref.model), level) for r in routes() if (level := read(r)) is not None]
+
+    labels = ("provider", "model")
+    return {
+        "wws_breaker_state": ("0 closed, 1 half-open, 2 open.", labels, of(lambda r: float(r.state))),
+        "wws_queue_depth": (
+            "Requests in line for a place.",
+            labels,
+            of(lambda r: None if r.gate is None else float(r.gate.waiting)),
+        ),
+        "wws_upstream_places_in_use": (
+            "Places taken at routes that have a limit.",
+            labels,
+            of(lambda r: None if r.gate is None else float(r.gate.in_use)),
+        ),
+    }
+
+
+def _bindings(project: Project, store: Store) -> dict[str, Any]:
+    bindings: dict[str, Any] = {name: Namespace(store, name) for name in project.kv_namespaces}
+    for name, value in project.vars.items():
+        bindings[name] = value.reveal() if isinstance(value, Secret) else value
+    return bindings
+
+
+def _ledger_file(project: Project) -> Path | None:
+    scheme, _, rest = project.store_url.partition(":")
+    return project.folder / rest.partition("?")[0] / "ledger.sqlite" if scheme == "lmdb" else None

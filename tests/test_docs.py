@@ -155,7 +155,7 @@ def test_every_metric_is_on_the_page_with_its_labels() -> None:
     said = dict(re.findall(r"^\| `(wws_\w+)` \| ([\w, ]*) ?\|", page("docs/observability.md"), re.MULTILINE))
     source = SOURCE["observe/metrics.py"]
     found = dict(re.findall(r'"(wws_\w+)", "[^"]+",\s+(?:labels=)?\(([^)]*)\)', source))
-    assert len(found) == 12
+    assert len(found) == 16
     for name, labels in found.items():
         assert [label.strip() for label in said[name].split(",")] == re.findall(r'"(\w+)"', labels), name
     others = set(re.findall(r'"(wws_\w+)"', SOURCE["hosts/server/main.py"] + SOURCE["hosts/server/process.py"]))

@@ -167,6 +167,47 @@ async def test_more_than_the_capacity_is_shed_and_comes_back() -> None:
     assert world.told == [("/a", 503, "done", len(bytes(second.body))), ("/a", 200, "done", 1)]  # type: ignore[arg-type]
 
 
+async def test_a_full_route_is_shed_and_the_others_are_not() -> None:
+    world = World(
+        Route("/slow", "origin", auth="none", max_in_flight=2),
+        Route("/*", "origin", auth="none"),
+    )
+    world.dial.on("GET", "/slow", *[Response(Stream(iter_of(b"x"))) for _ in range(3)])
+    world.dial.on("GET", "/other", Response(b"fine"))
+    open_streams = [await world.ask("/slow") for _ in range(2)]
+    for _ in range(3):  # one that is refused takes no place
+        shed = await world.ask("/slow")
+        assert (shed.status, shed.headers["retry-after"]) == (503, "1")
+        assert b"concurrency_limit" in bytes(shed.body)  # type: ignore[arg-type]
+    assert (await world.ask("/other")).body == b"fine"
+    assert (await world.ask("/healthz")).status == 200
+    finish = open_streams[0].finish
+    assert finish is not None
+    finish("client_closed", 0)
+    assert (await world.ask("/slow")).status == 200
+    assert (await world.ask("/slow")).status == 503
+
+
+async def test_a_cancelled_request_gives_its_place_on_the_route_back() -> None:
+    world = World(Route("/slow", "origin", auth="none", max_in_flight=1))
+
+    class Never:
+        async def send(self, *args: Any) -> Response:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    world.env.wws.dial = Never()
+    task = asyncio.ensure_future(world.ask("/slow"))
+    await asyncio.sleep(0)
+    assert (await world.ask("/slow")).status == 503
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    world.env.wws.dial = world.dial
+    world.dial.on("GET", "/slow", Response(b"free"))
+    assert (await world.ask("/slow")).body == b"free"
+
+
 def iter_of(*pieces: bytes) -> Any:
     async def run() -> Any:
         for piece in pieces:

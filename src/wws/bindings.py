@@ -26,7 +26,9 @@ from wws.core.trail import Trail
 from wws.http import Body, Headers, Outcome, Pair, Request, Response
 
 __all__ = [
+    "COOLDOWNS",
     "KV",
+    "QUEUE_WAIT",
     "Call",
     "Clock",
     "Context",
@@ -45,6 +47,9 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+COOLDOWNS = "wws_cooldowns"
+QUEUE_WAIT = "wws_queue_wait_seconds"
+"""What `Services.measure` is told of."""
 MAX_VALUE = 64 * 1024
 """Bytes of a KV value: the smallest of the platforms' limits (Deno KV, docs.deno.com/deploy/kv)."""
 MIN_TTL = 60
@@ -278,6 +283,9 @@ class Services:
     """Whether requests may wait for one another's I/O; Cloudflare Workers forbid it."""
     observe: Callable[[Request, Context, int, Outcome, int], None] = lambda request, ctx, status, outcome, sent: None
     """Told once of every finished request: its status, how it ended, body bytes sent."""
+    measure: Callable[[str, tuple[str, ...], float], None] = lambda name, labels, value: None
+    """Told of what is counted beside requests: `COOLDOWNS` (provider, model, error_type; 1) and `QUEUE_WAIT` (provider, model;
+    seconds)."""
     state: dict[str, Any] = field(default_factory=dict)
     """Memory of the built-in functions in this process (single flights, negative caches), by function name."""
 

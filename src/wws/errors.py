@@ -78,7 +78,7 @@ TABLE: Final[dict[str, Row]] = {
     "provider_billing": Row(503, _LATER, "provider_billing", "The provider account cannot be billed."),
     "provider_rate_limited": Row(429, "rate_limit_error", "provider_rate_limited", "The provider limits its requests."),
     "provider_overloaded": Row(503, _LATER, "provider_overloaded", "The provider is overloaded."),
-    "provider_quota": Row(429, "rate_limit_error", "provider_quota", "The provider's quota is used up for now."),
+    "provider_quota": Row(429, "insufficient_quota", "provider_quota", "The provider's quota is used up for now."),
     "provider_timeout": Row(504, _LATER, "provider_timeout", "The provider did not answer in time."),
     "provider_unreachable": Row(502, _LATER, "provider_connection_failed", "The provider cannot be reached."),
     "provider_error": Row(502, _LATER, "provider_server_error", "The provider failed."),

@@ -53,6 +53,7 @@ class Gateway:
         self._clock = env.wws.clock.monotonic
         self._observe = env.wws.observe
         self._cap = policy.max_in_flight
+        self._crowds = {id(route): 0 for route in policy.routes if route.max_in_flight is not None}
         self._fields: dict[int, tuple[Limit, LimitFields]] = {}  # by id: hashing a Limit hashes all its fields
         self._own = {"/healthz": self._health, "/readyz": self._readiness}
 
@@ -66,7 +67,7 @@ class Gateway:
             trail.error_type = trail.error_type or refusal.row.error_type
             response = refuse(refusal, openai=request.route is not None and request.route.to == "ai")
         except asyncio.CancelledError:
-            self.in_flight -= 1
+            self._left(request)
             trail.error_type = "caller_cancelled"
             self._observe(request, ctx, 499, "client_closed", 0)
             raise
@@ -82,7 +83,7 @@ class Gateway:
         if isinstance(body, Stream):
             response.finish = partial(self._finished, request, ctx, response, response.finish)
         else:
-            self.in_flight -= 1
+            self._left(request)
             self._observe(request, ctx, response.status, "done", len(body))
         return response
 
@@ -90,7 +91,7 @@ class Gateway:
         if request.path in self._own:
             return self.own(request.path)
         route = self._route(request, ctx)
-        self._admit(request, env)
+        self._admit(request, env, route)
         if route.auth != "none":
             await self._authenticate(request, env, ctx, route)
         await self._limit(request, env, ctx)
@@ -115,7 +116,12 @@ class Gateway:
             ctx.deadline = min(ctx.deadline, ctx.trail.started + route.timeout)
         return route
 
-    def _admit(self, request: Request, env: Env) -> None:
+    def _admit(self, request: Request, env: Env, route: Route) -> None:
+        cap = route.max_in_flight
+        if cap is not None:
+            crowd = self._crowds[id(route)] = self._crowds[id(route)] + 1  # `_left` takes it back, of a refused one too
+            if crowd > cap:
+                raise Refusal("concurrency_limit", retry_after=_SHED_WAIT)
         if self.in_flight > self._cap:
             raise Refusal("overloaded", retry_after=_SHED_WAIT)
         held = blocked(request, env)
@@ -177,6 +183,13 @@ class Gateway:
 
     # what is left to do when the answer is known
 
+    def _left(self, request: Request) -> None:
+        """A request is no longer in progress."""
+        self.in_flight -= 1
+        route = request.route
+        if route is not None and route.max_in_flight is not None:
+            self._crowds[id(route)] -= 1
+
     def _limit_lines(self, ctx: Context) -> str:
         rule, decision = ctx.trail.limit_rule, ctx.trail.limit_decision
         if rule is None or decision is None:
@@ -197,7 +210,7 @@ class Gateway:
         outcome: Outcome,
         sent: int,
     ) -> None:
-        self.in_flight -= 1
+        self._left(request)
         if callable(before):
             before(outcome, sent)
         self._observe(request, ctx, response.status, outcome, sent)

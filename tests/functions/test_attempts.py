@@ -8,7 +8,8 @@ import json
 import pytest
 
 from tests.functions.ai_world import World, chunk, completion, error, events, read, refused, streamed, words
-from wws.core.policy import Attempts
+from wws.bindings import COOLDOWNS, QUEUE_WAIT
+from wws.core.policy import Attempts, ModelRef
 from wws.core.resilience.breaker import CLOSED, HALF_OPEN, OPEN
 from wws.errors import ConnectFailed, Refusal, UpstreamCut, UpstreamError, UpstreamMalformed, UpstreamTimeout
 from wws.functions.upstreams import MAX_ROUTES, upstreams_of
@@ -505,3 +506,59 @@ async def test_a_stream_that_came_in_one_read(stream: bool) -> None:
     for _ in range(2):
         assert b"error" not in await read(await w.ask(stream=stream))
         assert w.trail.provider == "two"
+
+
+# what was too long
+
+
+def windows(w: World, *models: str) -> World:
+    """The alias `windows`: models of z.ai at three providers, of which all but the last find the input too long."""
+    refs = [ModelRef(name, model) for name, model in zip(("one", "two", "three"), models, strict=True)]
+    w.policy.models["windows"] = tuple(refs)
+    for ref in refs[:-1]:
+        w.script[ref.provider] = [refused(400, "1261")]
+    return w
+
+
+async def test_an_input_that_is_too_long_goes_to_a_larger_window_only() -> None:
+    w = windows(world(kind="zai"), "glm-4.5v", "glm-4.5v", "glm-4.6")
+    assert await w.text("windows") == "Hello"
+    assert w.calls == ["one", "three"]  # `two` has the window that was too small
+    assert w.outcomes == ["caller_context_length", "ok"]
+
+
+async def test_an_input_that_is_too_long_for_the_largest_window_is_the_caller_s() -> None:
+    w = windows(world(kind="zai"), "glm-4.6", "glm-4.5v", "glm-4.5-air")
+    with pytest.raises(Refusal) as caught:
+        await w.text("windows")
+    assert (caught.value.code, caught.value.retry, w.calls) == ("context_length_exceeded", None, ["one"])
+
+
+async def test_a_larger_window_that_is_left_alone_is_not_replaced_by_a_small_one() -> None:
+    w = windows(world(kind="zai"), "glm-4.5v", "glm-4.6", "glm-4.5v")
+    larger = upstreams_of(w.env).of(ModelRef("two", "glm-4.6"))
+    larger.failed(w.clock.monotonic(), "provider_billing", None, 0.0)
+    with pytest.raises(Refusal) as caught:
+        await w.text("windows")
+    assert (caught.value.code, w.calls) == ("context_length_exceeded", ["one"])
+
+
+# what is counted beside requests
+
+
+async def test_what_cools_down_and_who_waits_in_line_is_measured() -> None:
+    w = world(concurrency=1)
+    seen: list[tuple[str, tuple[str, ...], float]] = []
+    w.env.wws.measure = lambda name, labels, value: seen.append((name, labels, value))
+    first = await w.ask("only", stream=True)
+    waiting = asyncio.ensure_future(w.text("only"))
+    await asyncio.sleep(0)
+    w.clock.advance(0.25)
+    await read(first)
+    assert await waiting == "Hello"
+    assert seen == [(QUEUE_WAIT, ("one", "m"), 0.25)]
+    seen.clear()
+    w.script["one"] = [refused(402)]
+    with pytest.raises(Refusal):
+        await w.ask("only")
+    assert seen == [(COOLDOWNS, ("one", "m", "provider_billing"), 1.0)]

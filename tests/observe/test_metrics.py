@@ -7,6 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from tests.observe.seen import FAILED, add, call, page
+from wws.bindings import COOLDOWNS, QUEUE_WAIT
 from wws.core.auth.user import User
 from wws.core.trail import Attempt
 from wws.observe import metrics as module
@@ -67,6 +68,37 @@ def test_an_ai_call_with_its_attempts_and_tokens(world: World) -> None:
     assert world.value("wws_tokens_total", provider="backup", direction="out") == 5
     assert world.value("wws_upstream_duration_seconds_sum", provider="backup") == pytest.approx(0.3)
     assert world.value("wws_upstream_duration_seconds_count", provider="main") == 1
+
+
+def test_second_tries_and_fallbacks(world: World) -> None:
+    again, other = Attempt("main", "coder", "provider_server_error", 0.1), Attempt("backup", "coder", "ok", 0.3)
+    add(world.tally, call(again, again, other))
+    add(world.tally, call(FAILED, Attempt("backup", "coder", "provider_timeout", 1.0)))
+    assert world.value("wws_retries_total", provider="main", error_type="provider_server_error") == 1
+    labels = {"from": "main", "to": "backup"}
+    assert world.value("wws_fallbacks_total", **labels, result="ok") == 1
+    assert world.value("wws_fallbacks_total", **labels, result="failed") == 1
+    assert sum(one.value for one in world.samples if one.name == "wws_retries_total") == 1
+
+
+def test_cooldowns_and_waits_in_line(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seconds in (0.02, 0.3):
+        world.metrics.measure(QUEUE_WAIT, ("main", "coder"), seconds)
+    world.metrics.measure(COOLDOWNS, ("main", "coder", "provider_timeout"), 1)
+    assert world.value("wws_cooldowns_total", provider="main", model="coder", error_type="provider_timeout") == 1
+    assert world.value("wws_queue_wait_seconds_count", provider="main", model="coder") == 2
+    assert world.value("wws_queue_wait_seconds_sum", provider="main") == pytest.approx(0.32)
+    assert world.value("wws_queue_wait_seconds_bucket", provider="main", le="0.025") == 1
+    with pytest.raises(KeyError):
+        world.metrics.measure("wws_unheard_of", (), 1)
+    monkeypatch.setattr(module, "MAX_SERIES", 5)
+    for number in range(50):
+        world.metrics.measure(QUEUE_WAIT, ("main", f"model-{number}"), 1.0)
+        world.metrics.measure(COOLDOWNS, ("main", f"model-{number}", "provider_timeout"), 1)
+    for name in ("wws_cooldowns_total", "wws_queue_wait_seconds_count"):
+        samples = [one for one in world.samples if one.name == name]
+        assert len(samples) <= 6
+        assert sum(one.value for one in samples) >= 51
 
 
 def test_credentials_limits_cache_and_streams(world: World) -> None:

@@ -158,6 +158,8 @@ class Route:
     models: tuple[str, ...] | None = None
     fresh_auth: float | None = None
     """The greatest age in seconds of the last online check of the session that this route accepts."""
+    max_in_flight: int | None = None
+    """Requests in progress on this route in one process; None: no limit of its own."""
 
 
 DEFAULT_ROUTES: Final = (

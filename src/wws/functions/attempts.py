@@ -269,12 +269,14 @@ async def _place(gate: Gate, upstream: Upstream, elsewhere: bool, env: Env, ctx:
     try:
         await asyncio.wait_for(woken, until - now)
     except TimeoutError:
+        upstream.waited(until - now)
         return not gate.give_up(ticket)
     except asyncio.CancelledError:
         if not gate.give_up(ticket):
             gate.leave(clock.monotonic(), 0.0)
         upstream.released(clock.monotonic())
         raise
+    upstream.waited(clock.monotonic() - now)
     return ticket.state == ADMITTED
 
 

@@ -7,9 +7,9 @@ that has been used, and fed with what happened.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
-from wws.bindings import Env, Provider
+from wws.bindings import COOLDOWNS, QUEUE_WAIT, Env, Provider
 from wws.core.policy import ModelRef, Policy, ProviderConfig, Timeouts
 from wws.core.resilience import quota
 from wws.core.resilience.backoff import RetryBudget
@@ -26,6 +26,12 @@ _QUOTA = "provider_quota"
 _PER_PACK = "synthetic"  # the kind that takes one request at a time per model and pack
 
 _log = logging.getLogger("wws.upstreams")
+
+Measure = Callable[[str, tuple[str, ...], float], None]
+
+
+def _unmeasured(name: str, labels: tuple[str, ...], value: float) -> None:
+    """Nobody wants to know."""
 
 
 class Account:
@@ -45,9 +51,11 @@ class Upstream:
     Who was let in by `admits` tells how it ended: `succeeded`, `failed` or `released`, once.
     """
 
-    __slots__ = ("_guarded", "account", "breaker", "gate", "plain_only", "provider", "ref", "timeouts")
+    __slots__ = ("_guarded", "_measure", "account", "breaker", "gate", "plain_only", "provider", "ref", "timeouts")
 
-    def __init__(self, ref: ModelRef, provider: Provider, account: Account, policy: Policy) -> None:
+    def __init__(
+        self, ref: ModelRef, provider: Provider, account: Account, policy: Policy, measure: Measure = _unmeasured
+    ) -> None:
         self.ref = ref
         self.provider = provider
         self.account = account
@@ -56,6 +64,7 @@ class Upstream:
         self.gate = _gate(policy.providers.get(ref.provider))
         self.plain_only = False
         self._guarded = policy.attempts.breaker
+        self._measure = measure
 
     def admits(self, now: float, *, forced: bool = False) -> bool:
         """Whether to ask it now; see `Breaker.allows`."""
@@ -104,10 +113,12 @@ class Upstream:
         if error_type == _QUOTA:
             self.breaker.released(now)
             if shared.failed(now, error_type, retry_after, jitter):
+                self._cools(error_type)
                 _log.warning("the quota of %s is used up: left alone for %.0f s", self.account.name, shared.until - now)
             return
         shared.released(now)
         if self.breaker.failed(now, error_type, retry_after, jitter):
+            self._cools(error_type)
             _log.warning("%s fails (%s): left alone for %.0f s", self.ref, error_type, self.breaker.until - now)
 
     def released(self, now: float) -> None:
@@ -123,16 +134,25 @@ class Upstream:
         known = quota.parse(header)
         wait = quota.wait(known, wall) if known is not None else None
         if wait and self.account.quota.shut(now + wait, _QUOTA):
+            self._cools(_QUOTA)
             _log.warning("the quota of %s is used up: left alone for %.0f s", self.account.name, wait)
+
+    def waited(self, seconds: float) -> None:
+        """Somebody was in line for a place so long."""
+        self._measure(QUEUE_WAIT, (self.ref.provider, self.ref.model), seconds)
+
+    def _cools(self, error_type: str) -> None:
+        self._measure(COOLDOWNS, (self.ref.provider, self.ref.model, error_type), 1.0)
 
 
 class Upstreams:
     """All routes of one process, made when they are first used."""
 
-    __slots__ = ("_accounts", "_policy", "_providers", "_routes", "count")
+    __slots__ = ("_accounts", "_measure", "_policy", "_providers", "_routes", "count")
 
-    def __init__(self, policy: Policy, providers: Mapping[str, Provider]) -> None:
+    def __init__(self, policy: Policy, providers: Mapping[str, Provider], measure: Measure = _unmeasured) -> None:
         self._policy = policy
+        self._measure = measure
         self._providers = providers
         self._routes: dict[str, dict[str, Upstream]] = {}
         self._accounts: dict[str, Account] = {}
@@ -153,7 +173,7 @@ class Upstreams:
         account = self._accounts.get(ref.provider)
         if account is None:
             account = self._accounts[ref.provider] = Account(ref.provider, self._policy)
-        made = Upstream(ref, self._providers[ref.provider], account, self._policy)
+        made = Upstream(ref, self._providers[ref.provider], account, self._policy, self._measure)
         self._routes.setdefault(ref.provider, {})[ref.model] = made
         self.count += 1
         return made
@@ -175,7 +195,7 @@ def upstreams_of(env: Env) -> Upstreams:
     """The routes of this host; made once."""
     known: Upstreams | None = env.wws.state.get(_STATE)
     if known is None:
-        known = env.wws.state[_STATE] = Upstreams(env.wws.policy, env.wws.providers)
+        known = env.wws.state[_STATE] = Upstreams(env.wws.policy, env.wws.providers, env.wws.measure)
     return known
 
 

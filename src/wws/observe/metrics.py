@@ -6,12 +6,14 @@ beyond the bound is counted under `other`.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+from wws.bindings import COOLDOWNS, QUEUE_WAIT
 from wws.observe.tally import BUCKETS, Cell, Key, Tally
 
 MAX_SERIES = 2000
@@ -57,6 +59,10 @@ class Metrics(Collector):
         self._duration: dict[Labels, Histogram] = {}
         self._overhead: dict[Labels, Histogram] = {}
         self._attempts: dict[Labels, int] = {}
+        self._retries: dict[Labels, int] = {}
+        self._fallbacks: dict[Labels, int] = {}
+        self._cooldowns: dict[Labels, int] = {}
+        self._queue_waits: dict[Labels, Histogram] = {}
         self._upstream: dict[Labels, Histogram] = {}
         self._tokens: dict[Labels, int] = {}
         self._auth: dict[Labels, int] = {}
@@ -79,6 +85,11 @@ class Metrics(Collector):
                 self._answered(key.provider, key.model or "", cell)
             for attempt in cell.failed:
                 _count(self._attempts, self._bounded(attempt.provider, attempt.model, attempt.outcome))
+            for before, after in cell.moves:
+                if (before.provider, before.model) == (after.provider, after.model):
+                    _count(self._retries, (before.provider, before.outcome))
+                else:
+                    _count(self._fallbacks, (before.provider, after.provider, "ok" if after.outcome == "ok" else "failed"))
             if cell.authenticated:
                 _count(self._auth, (key.auth_source or "none", "ok" if key.auth_source else "refused"), cell.authenticated)
             if key.limit is not None:
@@ -88,6 +99,20 @@ class Metrics(Collector):
                 _count(self._cache, (route, key.cache), count)
             if key.stream:
                 _count(self._streams, (key.provider or "none", key.outcome), count)
+
+    def measure(self, name: str, labels: Labels, value: float) -> None:
+        """See `Services.measure`. Raises `KeyError` for a name that is none of its."""
+        if name == COOLDOWNS:
+            provider, model, error_type = labels
+            full = len(self._cooldowns) >= MAX_SERIES and labels not in self._cooldowns
+            _count(self._cooldowns, (provider, OTHER if full else model, error_type), int(value))
+        elif name == QUEUE_WAIT:
+            full = len(self._queue_waits) >= MAX_SERIES and labels not in self._queue_waits
+            counts = [0] * (len(BUCKETS) + 1)
+            counts[bisect_left(BUCKETS, value)] = 1
+            _histogram(self._queue_waits, (labels[0], OTHER) if full else labels).add(counts, value)
+        else:
+            raise KeyError(name)
 
     def _answered(self, provider: str, model: str, cell: Cell) -> None:
         answered = sum(cell.upstream)
@@ -109,6 +134,9 @@ class Metrics(Collector):
             ("wws_requests", "Requests finished.", ("route", "status", "error_type"), self._requests),
             ("wws_response_body_bytes", "Body bytes sent.", ("route",), self._sent),
             ("wws_upstream_requests", "Calls of AI providers.", ("provider", "model", "outcome"), self._attempts),
+            ("wws_retries", "Second tries at the same model.", ("provider", "error_type"), self._retries),
+            ("wws_fallbacks", "Calls of another model after one that failed.", ("from", "to", "result"), self._fallbacks),
+            ("wws_cooldowns", "Models left alone for a while.", ("provider", "model", "error_type"), self._cooldowns),
             ("wws_tokens", "Tokens, as the providers counted them.", ("provider", "model", "direction"), self._tokens),
             ("wws_auth", "Credentials checked.", ("source", "verdict"), self._auth),
             ("wws_limit_decisions", "Rate limit decisions.", ("rule", "decision"), self._limits),
@@ -124,6 +152,7 @@ class Metrics(Collector):
             ("wws_request_duration_seconds", "From the request to its last byte.", ("route", "stream"), self._duration),
             ("wws_overhead_seconds", "Time in the gateway itself, upstreams left out.", ("route",), self._overhead),
             ("wws_upstream_duration_seconds", "Of the call that answered.", ("provider", "model"), self._upstream),
+            ("wws_queue_wait_seconds", "In line for a place.", ("provider", "model"), self._queue_waits),
         )
         for name, text, labels, series in histograms:
             histogram = HistogramMetricFamily(name, text, labels=labels)

@@ -43,7 +43,7 @@ class Cell:
     """The sums of one key. Times are in seconds; histograms count by `BUCKETS`, the last place what is larger than all."""
 
     __slots__ = (
-        "attempts", "authenticated", "count", "duration", "duration_sum", "failed", "overhead", "overhead_sum",
+        "attempts", "authenticated", "count", "duration", "duration_sum", "failed", "moves", "overhead", "overhead_sum",
         "sent", "tail", "tokens_cached", "tokens_in", "tokens_out", "upstream", "upstream_sum",
     )  # fmt: skip
 
@@ -61,6 +61,8 @@ class Cell:
         """Of the attempt that answered; the others are in `failed`."""
         self.upstream_sum = 0.0
         self.failed: list[Attempt] = []
+        self.moves: list[tuple[Attempt, Attempt]] = []
+        """An attempt that failed and the one made after it."""
         self.tail: str | None = ""
         """What a log line of such a request ends with, once it has been written; the log keeps it here. None: the cell is that
         of several callers, whose lines end differently."""
@@ -120,6 +122,8 @@ class Tally:
                     cell.failed += attempts[:-1]
             else:
                 cell.failed += attempts
+            for place in range(1, len(attempts)):
+                cell.moves.append((attempts[place - 1], attempts[place]))
             usage = trail.usage
             if usage is not None:
                 cell.tokens_in += usage.tokens_in

@@ -220,7 +220,11 @@ def _routes(values: Values) -> tuple[Route, ...]:
 def _route(table: Values, values: Values) -> Route:
     kind, target = destination(table["to"])
     limit = table.get("limit")
-    optional = {name: table[name] for name in ("methods", "timeout", "mode", "scopes", "models", "fresh_auth") if name in table}
+    optional = {
+        name: table[name]
+        for name in ("methods", "timeout", "mode", "scopes", "models", "fresh_auth", "max_in_flight")
+        if name in table
+    }
     return Route(
         path=table["path"],
         to=kind,

@@ -170,6 +170,12 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("routes[].scopes", k.SCOPES, None, "Scopes an API key must hold; left out, the one named like the kind of `to`."),
     Key("routes[].models", k.ALIASES, None, "The aliases allowed here; all where it is left out."),
+    Key(
+        "routes[].max_in_flight",
+        k.whole(1, 1_000_000),
+        None,
+        "Requests in progress on this route in one process; more are answered 503.",
+    ),
     Key("routes[].fresh_auth", k.duration("0s", "24h"), None, "Greatest age of the last online check of the session."),
     Key("kv_namespaces[].binding", k.BINDING, None, "Its name in `env`.", required=True),
     Key("vars.*", k.VARIABLE, None, "A text, number or flag."),

@@ -70,7 +70,7 @@ class Process:
         """`project` made ready; `policy` and `providers` are its own, or have demo parts in them."""
         services = Services(
             policy, self.store, self.store, self.dialer, CryptographyVerifier(), self.secrets, providers, self.clock,
-            self.background, observe=self._observe,
+            self.background, observe=self._observe, measure=self.metrics.measure,
         )  # fmt: skip
         env = Env(services, _bindings(project, self.store))
         return Generation(project, Gateway(env), env)

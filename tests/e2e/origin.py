@@ -20,7 +20,7 @@ class Seen(NamedTuple):
 class Origin:
     """Every answer is JSON: `{"path", "user", "number", "method"}`, `number` counting the requests for the path.
 
-    `headers` are added to every answer. While `held` is set, answers wait for `release()`.
+    `headers` are added to every answer, and `padding` letters to its body. While `held` is set, answers wait for `release()`.
     """
 
     def __init__(self) -> None:
@@ -29,6 +29,7 @@ class Origin:
         self.requests: list[Seen] = []
         self.numbers: Counter[str] = Counter()
         self.headers: dict[str, str] = {}
+        self.padding = 0
         self.held = False
         self._gate = asyncio.Event()
         self._server: asyncio.Server | None = None
@@ -39,6 +40,7 @@ class Origin:
         self.requests.clear()
         self.numbers.clear()
         self.headers = {}
+        self.padding = 0
         self.held = False
         self._gate = asyncio.Event()
 
@@ -86,6 +88,8 @@ class Origin:
         if self.held:
             await self._gate.wait()
         told = {"path": path, "user": seen.headers.get("x-user-id"), "number": number, "method": seen.method}
+        if self.padding:
+            told["padding"] = "x" * self.padding
         body = json.dumps(told).encode()
         fields = {"content-type": "application/json", "content-length": str(len(body)), **self.headers}
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())

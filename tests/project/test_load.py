@@ -370,6 +370,8 @@ def test_a_project_is_plain_data() -> None:
         "path",
         "policy",
         "server",
+        "admin",
+        "base",
         "store_url",
         "kv_namespaces",
         "vars",

@@ -46,8 +46,8 @@ def opened(config: Path | None) -> Iterator[Env]:
     if project.store_url == "memory:":
         problem = Problem(str(path), None, "kv.store", 'found "memory:", which no other process sees; allowed: "lmdb:FOLDER"')
         raise ConfigError([problem])
-    secrets = Secrets(pepper(project.store_url, project.folder, os.environ))
-    store = open_store(project.store_url, project.folder)
+    secrets = Secrets(pepper(project.store_url, project.home, os.environ))
+    store = open_store(project.store_url, project.home)
     offline = Offline()
     try:
         yield Env(Services(project.policy, store, store, offline, offline, secrets))

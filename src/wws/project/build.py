@@ -28,9 +28,9 @@ from wws.core.policy import (
 from wws.project.kinds import OFF
 from wws.project.schema import default
 from wws.project.secret import Secret
-from wws.project.settings import ServerSettings
+from wws.project.settings import AdminSettings, ServerSettings
 
-__all__ = ["FUNCTION", "KEYED", "PLACEHOLDER", "destination", "policy", "server", "value", "version"]
+__all__ = ["FUNCTION", "KEYED", "PLACEHOLDER", "admin", "destination", "policy", "server", "value", "version"]
 
 FUNCTION = "function:"
 
@@ -64,6 +64,13 @@ def server(values: Values, folder: Path) -> ServerSettings:
     if settings["admin"] == OFF:
         settings["admin"] = None
     return ServerSettings(**settings, cert=file("cert"), key=file("key"))
+
+
+def admin(values: Values) -> AdminSettings:
+    """`[admin]`."""
+    table = values.get("admin", {})
+    tokens = {"admin": table["token"], **table.get("tokens", {})} if "token" in table else dict(table.get("tokens", {}))
+    return AdminSettings(tokens, value(values, "admin.keep"), value(values, "admin.bundle_limit"))
 
 
 def policy(values: Values) -> Policy:

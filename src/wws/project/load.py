@@ -22,17 +22,18 @@ MAX_BYTES = 1024 * 1024
 """No wws.toml is longer; a wrong path may name anything."""
 
 
-def load(path: Path, *, environ: Mapping[str, str], allow_missing: bool = False) -> Project:
-    """The project of the file `path`. `environ` and the `.dev.vars` beside the file give `${NAME}` its values.
+def load(path: Path, *, environ: Mapping[str, str], allow_missing: bool = False, home: Path | None = None) -> Project:
+    """The project of the file `path`. `environ`, the secrets and the `.dev.vars` in `home` give `${NAME}` its values.
 
-    With `allow_missing` a secret that nothing defines is a warning that says what is off. Raises `ConfigError`.
+    `home` is the file's own folder where it is left out. With `allow_missing` a secret that nothing defines is a warning that
+    says what is off. Raises `ConfigError`.
     """
-    return loads(_text(path), path, environ=environ, allow_missing=allow_missing)
+    return loads(_text(path), path, environ=environ, allow_missing=allow_missing, home=home)
 
 
-def loads(text: str, path: Path, *, environ: Mapping[str, str], allow_missing: bool = False) -> Project:
+def loads(text: str, path: Path, *, environ: Mapping[str, str], allow_missing: bool = False, home: Path | None = None) -> Project:
     """`load` for a text that stands, or could stand, in the file `path`: an empty text is a project of defaults."""
-    found = examine(path, text, environ=environ, allow_missing=allow_missing)
+    found = examine(path, text, environ=environ, allow_missing=allow_missing, home=home)
     if found.project is None:
         raise ConfigError(found.problems)
     return found.project
@@ -46,7 +47,14 @@ class Examined(NamedTuple):
     warnings: list[Problem]
 
 
-def examine(path: Path, text: str | None = None, *, environ: Mapping[str, str], allow_missing: bool = False) -> Examined:
+def examine(
+    path: Path,
+    text: str | None = None,
+    *,
+    environ: Mapping[str, str],
+    allow_missing: bool = False,
+    home: Path | None = None,
+) -> Examined:
     """`load` (`loads` with a text) that raises nothing."""
     try:
         text = _text(path) if text is None else text
@@ -54,23 +62,26 @@ def examine(path: Path, text: str | None = None, *, environ: Mapping[str, str], 
     except ConfigError as error:
         return Examined(None, error.problems, [])
     report = Report(str(path), text)
-    environment = read_environment(path.parent, environ, report.problems)
+    environment = read_environment(home or path.parent, environ, report.problems)
     values = read(document, environment, report)
     policy = build.policy(values)
-    server = build.server(values, path.parent)
+    server = build.server(values, home or path.parent)
     checks.check(checks.Subject(document, values, policy, server, path.parent, report, allow_missing))
     warnings = _in_order(report.warnings, str(path))
     if report.problems:
         return Examined(None, _in_order(report.problems, str(path)), warnings)
-    return Examined(_project(path, policy, server, values, warnings), [], warnings)
+    return Examined(_project(path, policy, server, values, warnings, home), [], warnings)
 
 
-def _project(path: Path, policy: Policy, server: ServerSettings, values: dict[str, Any], warnings: list[Problem]) -> Project:
+def _project(
+    path: Path, policy: Policy, server: ServerSettings, values: dict[str, Any], warnings: list[Problem], home: Path | None
+) -> Project:
     store = build.value(values, "kv.store")
     namespaces = tuple([table["binding"] for table in values.get("kv_namespaces", ())])
     variables = dict(values.get("vars", {}))
     version = build.version({"policy": policy, "server": server, "store": store, "kv": namespaces, "vars": variables})
-    return Project(path, replace(policy, version=version), server, store, namespaces, variables, warnings)
+    admin = build.admin(values)
+    return Project(path, replace(policy, version=version), server, admin, store, namespaces, variables, warnings, home)
 
 
 def _text(path: Path) -> str:

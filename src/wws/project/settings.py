@@ -12,7 +12,7 @@ from wws.errors import Problem
 from wws.project.address import Address
 from wws.project.secret import Secret
 
-__all__ = ["Project", "ServerSettings", "Variable"]
+__all__ = ["AdminSettings", "Project", "ServerSettings", "Variable"]
 
 Variable = str | int | float | bool | Secret
 
@@ -35,21 +35,39 @@ class ServerSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AdminSettings:
+    """`[admin]`: `tokens` by the name of who has them, the one of `admin.token` as `admin`; none: nothing can be changed."""
+
+    tokens: dict[str, Secret] = field(default_factory=dict)
+    keep: int = 5
+    bundle_limit: int = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """One wws.toml, checked. `warnings` do not stop anything but should be shown at the start.
 
-    `vars` are the `[vars]`; those taken from the environment are `Secret`s, revealed only when handed to a function.
+    `vars` are the `[vars]`; those taken from the environment are `Secret`s, revealed only when handed to a function. `base` is
+    the home of a version that was deployed.
     """
 
     path: Path
     policy: Policy
     server: ServerSettings = ServerSettings()
+    admin: AdminSettings = AdminSettings()
     store_url: str = field(default="lmdb:./.wws/state", repr=False)  # may hold a password
     kv_namespaces: tuple[str, ...] = ()
     vars: dict[str, Variable] = field(default_factory=dict)
     warnings: list[Problem] = field(default_factory=list)
 
+    base: Path | None = None
+
     @property
     def folder(self) -> Path:
-        """Where wws.toml stands: what relative paths begin at."""
+        """Where wws.toml stands: the folder of `functions/` and `public/`."""
         return self.path.parent
+
+    @property
+    def home(self) -> Path:
+        """Where the state and the secrets are: the folder of the gateway's own wws.toml, for a version that was deployed too."""
+        return self.folder if self.base is None else self.base

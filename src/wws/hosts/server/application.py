@@ -14,10 +14,25 @@ from wws.observe.log import RequestLog
 from wws.observe.tally import Tally
 
 
+class Canary:
+    """A gateway that answers only the callers that `chosen` picks: a version that is being rolled out."""
+
+    __slots__ = ("chosen", "env", "gateway")
+
+    def __init__(self, gateway: Gateway, env: Env, chosen: Callable[[Request], bool]) -> None:
+        self.gateway = gateway
+        self.env = env
+        self.chosen = chosen
+
+    def handle(self, request: Request, ctx: Context) -> Coroutine[Any, Any, Response]:
+        """`Gateway.handle` with its own environment."""
+        return self.gateway.handle(request, self.env, ctx)
+
+
 class Application:
     """An app for `Server`. `prefix` makes request ids of this process its own."""
 
-    __slots__ = ("_background", "_monotonic", "_number", "_prefix", "_retired", "_total", "env", "gateway")
+    __slots__ = ("_background", "_canary", "_monotonic", "_number", "_prefix", "_retired", "_total", "env", "gateway")
 
     def __init__(self, gateway: Gateway, env: Env, background: Callable[[Any], None], prefix: str) -> None:
         self.gateway = gateway
@@ -26,11 +41,16 @@ class Application:
         self._number = 0
         self._monotonic = env.wws.clock.monotonic
         self._retired: list[Gateway] = []
+        self._canary: Canary | None = None
         self.use(gateway, env)
 
-    def use(self, gateway: Gateway, env: Env) -> None:
-        """Every request from now on is answered by `gateway`; those that run keep the one they began with."""
-        self._retired = [old for old in (*self._retired, self.gateway) if old is not gateway and old.in_flight]
+    def use(self, gateway: Gateway, env: Env, canary: Canary | None = None) -> None:
+        """Every request from now on is answered by `gateway`, or by the `canary` where that is chosen; those that run keep
+        the one they began with."""
+        before = self.gateway if self._canary is None else self._canary.gateway
+        kept = {id(old): old for old in (*self._retired, self.gateway, before)}.values()
+        self._retired = [old for old in kept if old is not gateway and old.in_flight]
+        self._canary = canary
         gateway.ready = self.gateway.ready
         self.gateway, self.env = gateway, env
         self._total = env.wws.policy.timeouts.total
@@ -38,7 +58,8 @@ class Application:
     @property
     def in_flight(self) -> int:
         """Requests in progress, those of gateways that were replaced too."""
-        return self.gateway.in_flight + sum([old.in_flight for old in self._retired])
+        beside = 0 if self._canary is None else self._canary.gateway.in_flight
+        return self.gateway.in_flight + beside + sum([old.in_flight for old in self._retired])
 
     def own(self, path: str) -> Response:
         """The gateway's own pages."""
@@ -52,6 +73,8 @@ class Application:
             self._number += 1
             request_id = f"{self._prefix}{self._number:08x}"
         now = self._monotonic()
+        if self._canary is not None and self._canary.chosen(request):
+            return self._canary.handle(request, Context(request_id, now + self._total, Trail(now), self._background))
         return self.gateway.handle(request, self.env, Context(request_id, now + self._total, Trail(now), self._background))
 
 

@@ -41,7 +41,7 @@ def serve(project: Project, demo: bool = False) -> int:
 
 async def _serve(project: Project, demo: bool) -> None:
     loop = asyncio.get_running_loop()
-    store = open_store(project.store_url, project.folder)
+    store = open_store(project.store_url, project.home)
     try:
         await _run(project, demo, loop, store)
     finally:

@@ -16,12 +16,14 @@ from typing import Any, NamedTuple
 
 from wws.bindings import Env, Namespace, Provider, Secrets, Services, SystemClock
 from wws.core.policy import Policy
+from wws.core.route.rollout import chosen, subject
 from wws.functions.upstreams import Upstream, Upstreams, upstreams_of
 from wws.gateway import Gateway
-from wws.hosts.server.application import Application, Observers
+from wws.hosts.server.application import Application, Canary, Observers
 from wws.hosts.server.background import Background
 from wws.hosts.server.crypto import CryptographyVerifier
 from wws.hosts.server.dialer import Dialer
+from wws.http import Request
 from wws.observe.ledger import Ledger
 from wws.observe.log import RequestLog
 from wws.observe.metrics import Metrics, Series
@@ -31,7 +33,7 @@ from wws.project.secret import Secret
 from wws.project.settings import Project
 from wws.stores import Store
 
-__all__ = ["Generation", "Process"]
+__all__ = ["Generation", "Process", "Rollout"]
 
 
 class Generation(NamedTuple):
@@ -42,13 +44,21 @@ class Generation(NamedTuple):
     env: Env
 
 
+class Rollout(NamedTuple):
+    """A version that `percent` of the callers get."""
+
+    generation: Generation
+    version: str
+    percent: float
+
+
 class Process:
     """The parts of one serving process. Raises `ConfigError` when they cannot be made."""
 
     def __init__(self, project: Project, store: Store, loop: asyncio.AbstractEventLoop) -> None:
         self.store = store
         self.clock = SystemClock()
-        self.secrets = Secrets(pepper(project.store_url, project.folder, os.environ))
+        self.secrets = Secrets(pepper(project.store_url, project.home, os.environ))
         self.tally = Tally()
         self.metrics = Metrics(self.tally, project.policy.version)
         self.ledger = Ledger(_ledger_file(project), self.clock.time, project.policy.providers)
@@ -75,12 +85,22 @@ class Process:
         env = Env(services, _bindings(project, self.store))
         return Generation(project, Gateway(env), env)
 
-    def switch(self, generation: Generation) -> None:
-        """`generation` answers from now on."""
+    def switch(self, generation: Generation, rollout: Rollout | None = None) -> None:
+        """`generation` answers from now on, but for the callers that a roll-out picks."""
+        canary = None
+        if rollout is not None:
+            version, percent = rollout.version, rollout.percent
+            beside = rollout.generation
+
+            def picked(request: Request) -> bool:
+                return chosen(subject(request.headers.first, request.client), version, percent)
+
+            canary = Canary(beside.gateway, beside.env, picked)
         if hasattr(self, "application"):
-            self.application.use(generation.gateway, generation.env)
+            self.application.use(generation.gateway, generation.env, canary)
         else:
             self.application = Application(generation.gateway, generation.env, self.background, secrets.token_hex(5))
+            self.application.use(generation.gateway, generation.env, canary)
         self.generation = generation
 
     def close(self) -> None:
@@ -120,4 +140,4 @@ def _bindings(project: Project, store: Store) -> dict[str, Any]:
 
 def _ledger_file(project: Project) -> Path | None:
     scheme, _, rest = project.store_url.partition(":")
-    return project.folder / rest.partition("?")[0] / "ledger.sqlite" if scheme == "lmdb" else None
+    return project.home / rest.partition("?")[0] / "ledger.sqlite" if scheme == "lmdb" else None

@@ -12,6 +12,7 @@ __all__ = ["Subject", "check"]
 
 CHECKS = (
     server.listeners,
+    server.admin,
     server.tls,
     server.proxies,
     server.store,

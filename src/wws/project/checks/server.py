@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 
 from wws.bindings import Endpoint
+from wws.project import build
 from wws.project.address import Address
 from wws.project.build import PLACEHOLDER, value
 from wws.project.checks.subject import Subject
@@ -14,8 +15,10 @@ from wws.project.durations import duration
 from wws.project.kinds import PATTERN, shape
 from wws.project.schema import default
 
-__all__ = ["ages", "limits", "listeners", "not_yet", "proxies", "sessions", "store", "tls"]
+__all__ = ["admin", "ages", "limits", "listeners", "not_yet", "proxies", "sessions", "store", "tls"]
 
+SHORTEST_TOKEN = 16
+"""Characters of an admin token: 64 bits where they are hexadecimal digits."""
 NOT_YET = {
     "workers": "has no effect yet: one process serves, on one core",
     "function_limit": "has no effect yet: no functions are loaded",
@@ -121,3 +124,28 @@ def _older(subject: Subject, path: tuple[str | int, ...], fresh: float, stale: f
     if stale < fresh:
         message = f'found "{duration(stale)}", less than `fresh`; allowed: an age of at least "{duration(fresh)}"'
         subject.report.problem(path, message)
+
+
+def admin(subject: Subject) -> None:
+    """Tokens are compared, not guessed at: they must be long, and each its own."""
+    tokens = build.admin(subject.values).tokens
+    places = {name: ("admin", "token") if name == "admin" else ("admin", "tokens", name) for name in tokens}
+    for path in (("admin", "token"), *[("admin", "tokens", name) for name in _named_tokens(subject)]):
+        if names := subject.absent(*path):
+            subject.missing(path, not_set(names), "nothing can be changed through the admin API with it")
+    if "admin" in _named_tokens(subject):
+        subject.report.problem(("admin", "tokens", "admin"), "`admin` is the name of admin.token; allowed: another name")
+    for name, token in tokens.items():
+        if len(token.reveal()) < SHORTEST_TOKEN:
+            message = f"shorter than {SHORTEST_TOKEN} characters; make one with: openssl rand -hex 32"
+            subject.report.problem(places[name], message)
+        twins = [other for other in tokens if other < name and tokens[other] == token]
+        if twins:
+            subject.report.problem(places[name], f"the same token as that of {twins[0]}: the audit log could not tell them apart")
+    if tokens and subject.server.admin is None:
+        subject.report.warning(("admin",), 'has no effect: server.admin is "off"')
+
+
+def _named_tokens(subject: Subject) -> Mapping[str, object]:
+    table = subject.names("admin").get("tokens", {})
+    return table if isinstance(table, dict) else {}

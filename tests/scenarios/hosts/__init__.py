@@ -13,10 +13,13 @@ __all__ = ["DEFAULT", "HOSTS", "Host", "chosen", "host_class"]
 
 HOSTS = {
     "server": "tests.scenarios.hosts.server:ServerHost",
+    "uvicorn": "tests.scenarios.hosts.asgi:UvicornHost",
+    "hypercorn": "tests.scenarios.hosts.asgi:HypercornHost",
+    "granian": "tests.scenarios.hosts.asgi:GranianHost",
 }
 """Name to `module:class`; a module is imported only when its host is asked for."""
 
-DEFAULT = "server"
+DEFAULT = "server,uvicorn"
 """Those that need nothing but Python."""
 
 

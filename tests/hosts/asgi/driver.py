@@ -44,6 +44,7 @@ class Exchange:
         self.taking = asyncio.Event()
         """Cleared: the client takes nothing."""
         self.taking.set()
+        self._sent = asyncio.Event()
 
     def leave(self) -> None:
         """The client hangs up."""
@@ -52,6 +53,13 @@ class Exchange:
     async def _send(self, message: dict[str, Any]) -> None:
         await self.taking.wait()
         self.sent.append(message)
+        self._sent.set()
+
+    async def has(self, size: int) -> None:
+        """Waits until so many bytes of a body were sent."""
+        while len(self.body) < size:
+            self._sent.clear()
+            await self._sent.wait()
 
     async def run(self) -> Exchange:
         """The exchange from its start to its end."""

@@ -162,8 +162,7 @@ async def test_a_client_that_takes_nothing_holds_the_origin(app: Asgi, origin: S
     exchange = Exchange(app, scope("/endless"))
     running = asyncio.create_task(exchange.run())
     async with asyncio.timeout(_PATIENCE):
-        while len(exchange.sent) < 3:
-            await asyncio.sleep(0.01)
+        await exchange.has(1)
         exchange.taking.clear()
         before = -1
         while origin.written != before:  # until the sockets' buffers are full
@@ -171,8 +170,7 @@ async def test_a_client_that_takes_nothing_holds_the_origin(app: Asgi, origin: S
             await asyncio.sleep(0.2)
         taken = len(exchange.body)
         exchange.taking.set()
-        while len(exchange.body) < taken + 1_000_000:
-            await asyncio.sleep(0.01)
+        await exchange.has(taken + 1_000_000)
         exchange.leave()
         await running
         await origin.closed.wait()
@@ -202,7 +200,7 @@ async def test_a_websocket_is_turned_away(app: Asgi) -> None:
 
 async def test_a_kind_of_scope_that_is_not_known(app: Asgi) -> None:
     with pytest.raises(ValueError, match="telnet"):
-        await app({"type": "telnet"}, asyncio.Queue().get, asyncio.Queue().put)
+        await ask(app, scope(type="telnet"))
 
 
 # start and stop

@@ -91,7 +91,9 @@ class Program:
 
     def create_key(self, *options: str) -> dict[str, Any]:
         """See `Host`."""
-        ran = wws("keys", "create", "--json", "--name", "test", *options, "--config", str(self.config), cwd=self.folder, env=self.env)
+        ran = wws(
+            "keys", "create", "--json", "--name", "test", *options, "--config", str(self.config), cwd=self.folder, env=self.env
+        )
         assert ran.status == 0, ran.err
         made: dict[str, Any] = json.loads(ran.out)
         return made

@@ -8,7 +8,6 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from wws.core.wire.head import Refused
 from wws.errors import Refusal, WwsError

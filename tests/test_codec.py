@@ -152,38 +152,6 @@ def test_what_is_nested_without_end_is_refused_and_no_crash() -> None:
                 function(deep)
 
 
-def depth(value: Any) -> int:
-    """How many arrays and objects are inside one another."""
-    if not isinstance(value, list | dict):
-        return 0
-    return 1 + max(map(depth, value.values() if isinstance(value, dict) else value), default=0)
-
-
-@given(VALUES, st.integers(0, 6), st.sampled_from(["", "[{" * 40, "x" * 2000, "x" * 2000 + "[" * 40]))
-def test_depth_is_that_of_the_value_whatever_its_texts_hold(value: Any, limit: int, padding: str) -> None:
-    whole = {"value": value, "padding": padding}
-    assert codec.within_depth(codec.std_encode(whole), limit) is (depth(whole) <= limit)
-
-
-@pytest.mark.parametrize("size", [10, 1024, 5000])
-@pytest.mark.parametrize("mark", ["[", '{"a":'])
-def test_depth_at_the_limit_in_short_and_long_texts(size: int, mark: str) -> None:
-    def nested(levels: int) -> bytes:
-        close = "]" if mark == "[" else "}"
-        return (" " * size + mark * levels + "1" + close * levels).encode()
-
-    assert codec.within_depth(nested(64), 64)
-    assert not codec.within_depth(nested(65), 64)
-    assert not codec.within_depth(nested(300), 64)
-
-
-def test_many_brackets_that_are_not_nested_are_counted_by_decoding() -> None:
-    assert codec.within_depth(b'{"messages":[' + b",".join([b'{"content":[{}]}'] * 500) + b"]}", 5)
-    assert not codec.within_depth(b'{"messages":[' + b",".join([b'{"content":[{}]}'] * 500) + b"]}", 4)
-    with pytest.raises(ValueError, match=r"."):
-        codec.within_depth(b"[" * 65 + b"]" * 64, 64)
-
-
 def test_without_msgspec_the_standard_library_is_used() -> None:
     """As at the edge: the same module where msgspec cannot be found."""
     code = """
@@ -197,7 +165,7 @@ assert codec.split is codec.std_split and codec.piece is codec.std_encode
 members = codec.split(b'{"model": "a", "n": [1, 2.5]}')
 members["model"] = codec.piece("b")
 members["x"] = codec.raw(b"null")
-print(codec.join(members).decode(), codec.value(members["n"]), codec.within_depth(b"[[1]]", 1))
+print(codec.join(members).decode(), codec.value(members["n"]))
 """
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parent)
-    assert shown.stdout == '{"model":"b","n":[1, 2.5],"x":null} [1, 2.5] False\n'
+    assert shown.stdout == '{"model":"b","n":[1, 2.5],"x":null} [1, 2.5]\n'

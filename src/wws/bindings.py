@@ -64,7 +64,11 @@ class KeyPage(NamedTuple):
 
 
 class KV(Protocol):
-    """A key-value store. Expired keys are absent. Raises `StoreError` when the store fails, never for a missing key."""
+    """A key-value store. Expired keys are absent. Raises `StoreError` when the store fails, never for a missing key.
+
+    A store may also have `epoch() -> int`: a number that is another one once a durable `put` or a `delete` has been done by any
+    process that shares the store. What was read while it was the same still holds; it costs next to nothing to ask.
+    """
 
     async def get(self, key: str) -> bytes | None:
         """The value, or None."""
@@ -95,6 +99,8 @@ class Counter(Protocol):
         Raises `StoreError`.
         """
         ...
+
+    # A counter that never waits has `take_now` too: the same, at once.
 
     async def give(
         self, key: str, limit: int, period: float, cost: int = 1, now: float | None = None, *, burst: int | None = None

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 _NATIVE = find_spec("msgspec") is not None  # the edge hosts have the standard library only
 
-__all__ = ["Piece", "decode", "encode", "join", "piece", "raw", "split", "value", "within_depth"]
+__all__ = ["Piece", "decode", "encode", "join", "piece", "raw", "split", "value"]
 
 Piece: TypeAlias = Any
 """One JSON value as text, untouched: `bytes`, or msgspec's equivalent. Made by `split`, `piece` and `raw`, read by `value`."""
@@ -127,41 +127,6 @@ def _ended(text: str, at: int, members: dict[str, Piece]) -> dict[str, Piece]:
 def std_join(members: dict[str, Piece]) -> bytes:
     """`join`, by the standard library."""
     return b"{" + b",".join([std_encode(name) + b":" + text for name, text in members.items()]) + b"}"
-
-
-_SHORT = 1024
-"""Bytes of a text in which counting is quicker than finding."""
-
-
-def _at_most(data: bytes, limit: int) -> bool:
-    """Whether `data` has at most `limit` opening brackets. `find` jumps from one to the next; `count` looks at every byte."""
-    if len(data) <= _SHORT:
-        return data.count(b"[") + data.count(b"{") <= limit
-    for mark in (b"[", b"{"):
-        at = data.find(mark)
-        while at >= 0:
-            if limit == 0:
-                return False
-            limit -= 1
-            at = data.find(mark, at + 1)
-    return True
-
-
-def within_depth(data: bytes, limit: int) -> bool:
-    """Whether arrays and objects in the JSON text `data` are nested at most `limit` deep.
-
-    A text with at most `limit` opening brackets cannot be deeper, which is seen at once for almost every request; only the
-    others are decoded, and for those alone `ValueError` is raised where the text is not JSON.
-    """
-    if _at_most(data, limit):
-        return True
-    level: list[Any] = [decode(data)]
-    for _ in range(limit + 1):
-        level = [v for v in level if isinstance(v, dict | list)]
-        if not level:
-            return True
-        level = [child for v in level for child in (v.values() if isinstance(v, dict) else v)]
-    return False
 
 
 if _NATIVE:

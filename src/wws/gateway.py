@@ -26,9 +26,9 @@ from wws.core.route.table import Table, suspicious
 from wws.core.wire import notes
 from wws.errors import Refusal
 from wws.functions.ai import relay_ai
-from wws.functions.auth_guard import auth_guard
+from wws.functions.auth_guard import auth_guard, recognised
 from wws.functions.cache_manager import cache_manager
-from wws.functions.rate_limiter import LimitResult, address_limiter, blocked, give_back, rate_limiter
+from wws.functions.rate_limiter import LimitResult, address_limiter, blocked, counted, give_back, rate_limiter
 from wws.functions.refuse import refuse
 from wws.functions.relay import relay_origin
 from wws.http import Outcome, Pair, Request, Response, Stream
@@ -93,8 +93,17 @@ class Gateway:
         route = self._route(request, ctx)
         self._admit(request, env, route)
         if route.auth != "none":
-            await self._authenticate(request, env, ctx, route)
-        await self._limit(request, env, ctx)
+            started = self._clock()
+            known = recognised(request, env)
+            if known is not None and known.valid:
+                ctx.trail.auth = self._clock() - started
+                request.user = ctx.user = known.user
+                ctx.trail.auth_source = known.source
+            else:
+                await self._authenticate(request, env, ctx, route)
+        started = self._clock()
+        limit = counted(request, env)
+        self._limited(limit if limit is not None else await rate_limiter(request, env), ctx, started)
         if route.to == "ai":
             ctx.trail.cache_status, ctx.trail.cache_outcome = "fwd=bypass", "bypass"
             return await relay_ai(request, env, ctx, route)
@@ -146,9 +155,7 @@ class Gateway:
                 raise _too_many_failures(guesses)
         raise refusal
 
-    async def _limit(self, request: Request, env: Env, ctx: Context) -> None:
-        started = self._clock()
-        result: LimitResult = await rate_limiter(request, env)
+    def _limited(self, result: LimitResult, ctx: Context, started: float) -> None:
         trail = ctx.trail
         trail.limit = self._clock() - started
         trail.limit_rule, trail.limit_decision = result.rule, result.decision

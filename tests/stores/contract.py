@@ -31,6 +31,22 @@ class KVContract:
         await store.put("k", value)
         assert await store.get("k") == value
 
+    async def test_the_epoch_changes_when_something_may_have_been_taken_back(self, store: Store) -> None:
+        epoch = getattr(store, "epoch", None)
+        if epoch is None:
+            return  # such a store is asked every time
+        await store.put("k", "v")
+        before = epoch()
+        await store.get("k")
+        await store.put("k", "w")
+        await store.take("c", 1, 60.0)
+        assert epoch() == before
+        await store.put("gone", "1", durable=True)
+        after = epoch()
+        assert after != before
+        await store.delete("k")
+        assert epoch() != after
+
     async def test_text_comes_back_as_utf8(self, store: Store) -> None:
         await store.put("k", "caf\u00e9 \U0001f600")
         assert await store.get("k") == "caf\u00e9 \U0001f600".encode()

@@ -353,3 +353,19 @@ class TestWrites:
             asyncio.run(store.put(f"k{n}", "again"))
             asyncio.run(store.put(f"d{n}", str(n), durable=True))
         assert len(asyncio.run(store.list()).keys) == 10
+
+
+async def test_another_process_sees_the_epoch_change(store: LmdbStore, path: Path) -> None:
+    before = store.epoch()
+    await store.put("a", "1")
+    assert store.epoch() == before
+    code = """
+async def main(store):
+    await store.put("b", "2")
+    print(store.epoch(), end=" ")
+    await store.put("gone", "1", durable=True)
+    print(store.epoch())
+"""
+    first, second = ended(python(code, path)).split()
+    assert int(first) == before and int(second) == store.epoch() != before
+    assert await store.get("gone") == b"1"

@@ -9,6 +9,8 @@ Keys in the store: `v1:sess:<digest of the token>`, `v1:gone:<session_id>` and `
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from hmac import compare_digest
 from typing import Final, NamedTuple
 
@@ -24,13 +26,16 @@ from wws.core.auth.user import User
 from wws.core.policy import Route
 from wws.errors import Refusal, StoreError
 from wws.functions.session_check import Accepted, Refused, SessionCheck
-from wws.http import Request
+from wws.http import Headers, Request
 
-__all__ = ["AuthResult", "auth_guard"]
+__all__ = ["AuthResult", "auth_guard", "recognised"]
 
 STATE: Final = "auth_guard"
 _MEMO: Final = 8192
 """Records kept decoded: what is read from the store again and again is the same bytes."""
+_NEAR: Final = 8192
+_NEAR_AGE: Final = 5.0
+"""Seconds a credential is recognised without a look into the store, while the store says that nothing was taken back."""
 
 
 class AuthResult(NamedTuple):
@@ -53,6 +58,30 @@ class _Known(NamedTuple):
     result: AuthResult
 
 
+class _Near(NamedTuple):
+    """What was found for a credential just now. It holds from `since` to `until` (wall seconds) while the epoch is the same."""
+
+    check: int
+    epoch: int
+    since: float
+    until: float
+    result: AuthResult
+
+
+def recognised(request: Request, env: Env) -> AuthResult | None:
+    """The result of `auth_guard` where it is known without asking anybody, as it is for all but a caller's first request."""
+    wws = env.wws
+    guard = wws.state.get(STATE)
+    if guard is None or guard.wws is not wws:
+        return None
+    headers, route = request.headers, request.route
+    result: AuthResult | None = guard.near(headers)
+    if result is None or route is None or route.fresh_auth is not None:
+        return None
+    user = result.user
+    return result if user is None or user.scopes is None else _in_scope(result, user.scopes, route)
+
+
 async def auth_guard(request: Request, env: Env) -> AuthResult:
     """The verified subject of `request`, or why there is none. Never raises for what a caller or the auth server does."""
     wws = env.wws
@@ -63,9 +92,9 @@ async def auth_guard(request: Request, env: Env) -> AuthResult:
     credential = read_credential(headers.raw, headers.first)
     try:
         if credential.kind is bearer.JWT:
-            result: AuthResult = await guard.session(credential.token, None if route is None else route.fresh_auth)
+            result: AuthResult = await guard.session(credential.token, None if route is None else route.fresh_auth, headers)
         elif credential.kind is bearer.KEY:
-            result = await guard.api_key(credential.token)
+            result = await guard.api_key(credential.token, headers)
         else:
             return _refused(credential.code or "missing_credential", message=credential.message)
     except StoreError:
@@ -88,7 +117,10 @@ def _in_scope(result: AuthResult, held: tuple[str, ...], route: Route) -> AuthRe
 class _AuthGuard:
     """The guard of one process: the parts that the configuration fixes, and its memory."""
 
-    __slots__ = ("_check", "_clock", "_hex", "_key_memo", "_kv", "_memo", "_recheck_after", "wws")
+    __slots__ = (
+        "_check", "_clock", "_epoch", "_hex", "_key_memo", "_kv", "_memo", "_near", "_recheck_after", "_salt", "_salt_too",
+        "_time", "wws",
+    )  # fmt: skip
 
     def __init__(self, wws: Services) -> None:
         self.wws = wws
@@ -96,13 +128,47 @@ class _AuthGuard:
         self._hex = pepper.hex
         self._kv = wws.kv
         self._clock = wws.clock
+        self._time = wws.clock.time
+        self._epoch: Callable[[], int] | None = getattr(wws.kv, "epoch", None) if _KEYED else None
+        self._near: dict[int, _Near] = {}
+        self._salt = pepper.hex(b"near:1:%d" % id(self)).encode()
+        self._salt_too = pepper.hex(b"near:2:%d" % id(self)).encode()
         self._recheck_after = wws.policy.auth.recheck_after
         self._check = None if wws.policy.auth.supabase_url is None else SessionCheck(wws, wws.policy.auth.supabase_url)
         self._memo: dict[bytes, _Known] = {}
         self._key_memo: dict[bytes, tuple[KeyRecord, AuthResult]] = {}
 
-    async def session(self, token: bytes, fresh_auth: float | None) -> AuthResult:
+    def near(self, headers: Headers) -> AuthResult | None:
+        """What was found for the request's credential a moment ago.
+
+        The credential itself is not kept: entries are found by two hashes of it under secret salts (SipHash, a keyed function,
+        128 bits together).
+        """
+        epoch = self._epoch
+        if epoch is None:
+            return None
+        first = headers.first
+        sent = first.get(b"authorization")
+        if sent is None or b"x-api-key" in first or len(first) != len(headers.raw):
+            return None
+        entry = self._near.get(hash(self._salt + sent))
+        if entry is None or entry.epoch != epoch() or entry.check != hash(self._salt_too + sent):
+            return None
+        return entry.result if entry.since <= self._time() < entry.until else None
+
+    def _remember(self, headers: Headers, epoch: int, until: float, result: AuthResult) -> None:
+        """Keeps what the store said while its epoch was `epoch`."""
+        sent = headers.first.get(b"authorization")
+        if sent is None or self._epoch is None:
+            return
+        if len(self._near) >= _NEAR:
+            self._near.clear()
+        now = self._time()
+        self._near[hash(self._salt + sent)] = _Near(hash(self._salt_too + sent), epoch, now, min(until, now + _NEAR_AGE), result)
+
+    async def session(self, token: bytes, fresh_auth: float | None, headers: Headers) -> AuthResult:
         """The result for an access token; `fresh_auth` is the route's. Raises `StoreError`."""
+        epoch = 0 if self._epoch is None else self._epoch()
         digest = self._hex(token)
         data = await self._kv.get(SESSION_PREFIX + digest)
         known = None if data is None else self._memo.get(data) or self._decode(data)
@@ -117,6 +183,7 @@ class _AuthGuard:
             return await self._first_sight(token, digest, fresh_auth)
         action = decide(record, now, self._recheck_after, fresh_auth)
         if action == "fresh":
+            self._remember(headers, epoch, min(record.until, record.checked_at + self._recheck_after), known.result)
             return known.result
         if action == "expired" or self._check is None:
             return await self._first_sight(token, digest, fresh_auth)
@@ -148,8 +215,9 @@ class _AuthGuard:
         known = self._memo[data] = _Known(record, gone_key, AuthResult(True, user_of(record, "cache"), "cache", None))
         return known
 
-    async def api_key(self, token: bytes) -> AuthResult:
+    async def api_key(self, token: bytes, headers: Headers) -> AuthResult:
         """The result for an API key. Raises `StoreError`."""
+        epoch = 0 if self._epoch is None else self._epoch()
         key = parse_key(token)
         if key is None:
             return _refused("invalid_api_key")
@@ -164,6 +232,7 @@ class _AuthGuard:
             return _refused("invalid_api_key")
         if record.expires_at is not None and self._clock.time() >= record.expires_at:
             return _refused("invalid_api_key")
+        self._remember(headers, epoch, _FOREVER if record.expires_at is None else record.expires_at, result)
         return result
 
     def _decode_key(self, data: bytes) -> tuple[KeyRecord, AuthResult] | None:
@@ -176,6 +245,8 @@ class _AuthGuard:
         return known
 
 
+_KEYED: Final = sys.hash_info.algorithm.startswith("siphash")  # another hash would let entries be guessed
+_FOREVER: Final = float("inf")
 _NOBODY: Final = AuthResult(False, None, None, None)
 
 

@@ -13,10 +13,11 @@ through uncounted.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from wws.bindings import Env
+from wws.bindings import Counter, Env
 from wws.core.limit import subject
 from wws.core.limit.counts import Counts
 from wws.core.limit.decision import Decision
@@ -25,7 +26,7 @@ from wws.core.route.table import Table
 from wws.errors import StoreError
 from wws.http import Request
 
-__all__ = ["LimitResult", "address_limiter", "blocked", "give_back", "rate_limiter"]
+__all__ = ["LimitResult", "address_limiter", "blocked", "counted", "give_back", "rate_limiter"]
 
 _STATE: Final = "rate_limiter"
 _LOCAL_KEYS: Final = 100_000
@@ -56,6 +57,7 @@ class LimitResult(NamedTuple):
 
 UNLIMITED: Final = LimitResult(True, None, 0.0, None, None)
 _DEGRADED: Final = ("limit",)
+_RESULT: Final = tuple.__new__  # the constructor of a NamedTuple costs three times as much, and this runs for every request
 
 
 class _Resolver:
@@ -104,10 +106,11 @@ class _Resolver:
 class _Memory:
     """What this process remembers: how the policy reads, who is refused until when, and counts for when the store is gone."""
 
-    __slots__ = ("blocked", "local", "resolver")
+    __slots__ = ("blocked", "local", "resolver", "take_now")
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, counter: Counter) -> None:
         self.resolver = _Resolver(policy)
+        self.take_now: Callable[..., Decision] | None = getattr(counter, "take_now", None)
         self.blocked: OrderedDict[str, tuple[float, float]] = OrderedDict()  # key -> monotonic end of refusal, of the limit
         self.local = Counts(_LOCAL_KEYS)
 
@@ -133,7 +136,7 @@ def _memory(env: Env) -> _Memory:
     services = env.wws
     memory: _Memory | None = services.state.get(_STATE)
     if memory is None:
-        memory = services.state[_STATE] = _Memory(services.policy)
+        memory = services.state[_STATE] = _Memory(services.policy, services.counter)
     elif memory.resolver.policy is not services.policy:
         memory.resolver = _Resolver(services.policy)
         memory.blocked.clear()  # by limits that are gone
@@ -147,6 +150,35 @@ def _key(request: Request, endpoint: str) -> str:
 
 def _address_key(request: Request) -> str:
     return f"v1:rate:{subject.address(request.client)}:address"
+
+
+def counted(request: Request, env: Env) -> LimitResult | None:
+    """The result of `rate_limiter` where the counter answers at once; None where it must be waited for."""
+    memory = _memory(env)
+    rule = memory.resolver.rule(request)
+    if rule is None:
+        return UNLIMITED
+    take_now = memory.take_now
+    if take_now is None:
+        return None
+    key, clock = _key(request, rule.endpoint), env.wws.clock
+    if memory.blocked:
+        known = memory.refused(key, rule, clock.monotonic())
+        if known is not None:
+            return known
+    now = clock.time()
+    try:
+        decision = take_now(key, rule.count, rule.period, 1, now, burst=rule.burst)
+    except StoreError:
+        return _locally(memory, key, rule, 1, now)
+    if not decision.allowed:
+        memory.block(key, decision, clock.monotonic())
+    return _RESULT(LimitResult, (decision.allowed, decision.remaining, decision.retry_after, rule, decision, (), key, now))
+
+
+def _locally(memory: _Memory, key: str, rule: Limit, cost: int, now: float) -> LimitResult:
+    local = memory.local.take(key, rule.count, rule.period, cost, now, rule.burst)
+    return LimitResult(local.allowed, local.remaining, local.retry_after, rule, None, _DEGRADED, key, now)
 
 
 async def rate_limiter(request: Request, env: Env) -> LimitResult:
@@ -217,8 +249,7 @@ async def _take(env: Env, memory: _Memory, key: str, rule: Limit, cost: int) -> 
     try:
         decision = await services.counter.take(key, rule.count, rule.period, cost, burst=rule.burst)
     except StoreError:
-        local = memory.local.take(key, rule.count, rule.period, cost, now, rule.burst)
-        return LimitResult(local.allowed, local.remaining, local.retry_after, rule, None, _DEGRADED, key, now)
+        return _locally(memory, key, rule, cost, now)
     if not decision.allowed and cost == 1:
         memory.block(key, decision, services.clock.monotonic())
     return LimitResult(decision.allowed, decision.remaining, decision.retry_after, rule, decision, (), key, now)

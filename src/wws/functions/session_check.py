@@ -218,7 +218,8 @@ class SessionCheck:
         if ttl is None:
             return
         try:
-            await self._wws.kv.put(session.session_key(digest), session.encode(record), ttl)
+            # A refusal takes back what other processes may know: it is written as such.
+            await self._wws.kv.put(session.session_key(digest), session.encode(record), ttl, durable=isinstance(record, Denied))
         except StoreError:
             return  # the verdict stands without being kept: it did not come from the store
 
@@ -228,7 +229,7 @@ class SessionCheck:
             return
         ttl = session.gone_ttl(exp, self._wws.clock.time(), self._policy.leeway)
         try:
-            await self._wws.kv.put(session.gone_key(session_id), session.TOMBSTONE, ttl)
+            await self._wws.kv.put(session.gone_key(session_id), session.TOMBSTONE, ttl, durable=True)
         except StoreError:
             return  # this token is refused all the same
 

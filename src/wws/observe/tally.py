@@ -15,7 +15,9 @@ from wws.core.trail import Attempt
 from wws.http import Outcome, Request
 
 # From half a millisecond (our own overhead) to five minutes (streams of models that reason), in seconds.
-BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+BUCKETS: Final[tuple[float, ...]] = (
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0,
+)  # fmt: skip
 MAX_CELLS: Final = 50_000
 """Cells between two drains. Beyond it new callers are counted together, without a subject."""
 

@@ -14,6 +14,8 @@ Two files, because values and counts need different promises:
 from __future__ import annotations
 
 import fcntl
+import mmap
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,9 +71,19 @@ class LmdbStore:
         except OSError as error:
             raise StoreError(f"{self.path} cannot be used as a store: {error.strerror}") from error
         self._writes = GroupCommit(self._kv, self._time)
+        self._mark = _shared_mark(self.path / "epoch")
         self._new_counts = 0
         self._full = False  # the file of counts, when it was last looked at
         self._closed = False
+
+    def epoch(self) -> int:
+        """See `KV`."""
+        return self._mark[0]
+
+    def _taken_back(self) -> None:
+        """Tells every process. A random number, since two that add one to the same would look like one change."""
+        if not self._closed:
+            self._mark[0] = secrets.randbits(63)
 
     async def get(self, key: str) -> bytes | None:
         """See `KV`."""
@@ -105,10 +117,13 @@ class LmdbStore:
         if raw is not name:
             head += _NAME.pack(len(name)) + name
         await self._writes.write(raw, head + data, wait=durable)
+        if durable:
+            self._taken_back()
 
     async def delete(self, key: str) -> None:
         """See `KV`. Returns when it is on the disk."""
         await self._writes.write(packed_key(key.encode()), None, wait=True)
+        self._taken_back()
 
     async def list(self, prefix: str = "", cursor: str | None = None, limit: int = 1000) -> KeyPage:
         """See `KV`. Names longer than 511 bytes that begin with the same 478 come in no particular order.
@@ -125,6 +140,12 @@ class LmdbStore:
             raise self._kv.failed(error) from error
 
     async def take(
+        self, key: str, limit: int, period: float, cost: int = 1, now: float | None = None, *, burst: int | None = None
+    ) -> Decision:
+        """See `Counter`."""
+        return self.take_now(key, limit, period, cost, now, burst=burst)
+
+    def take_now(
         self, key: str, limit: int, period: float, cost: int = 1, now: float | None = None, *, burst: int | None = None
     ) -> Decision:
         """See `Counter`."""
@@ -251,6 +272,15 @@ def _name(raw: bytes, record: bytes | memoryview) -> str:
         return raw.decode()
     start = _HEAD + _NAME.size
     return bytes(record[start : start + _NAME.unpack_from(record, _HEAD)[0]]).decode()
+
+
+def _shared_mark(path: Path) -> memoryview:
+    """Eight bytes that all processes see, as one number."""
+    with path.open("a+b") as file:
+        if file.tell() < 8:
+            file.truncate(8)
+        shared = mmap.mmap(file.fileno(), 8)
+    return memoryview(shared).cast("q")
 
 
 @contextmanager

@@ -30,12 +30,17 @@ class MemoryStore:
         self._max_keys = max_keys
         self._max_bytes = max_bytes
         self._bytes = 0
+        self._epoch = 0
         self._values: OrderedDict[str, tuple[bytes, float]] = OrderedDict()  # value, wall time of expiry
         self._round = Round()
         self._counts = Counts(max_keys)
 
     def __len__(self) -> int:
         return len(self._values) + len(self._counts)
+
+    def epoch(self) -> int:
+        """See `KV`."""
+        return self._epoch
 
     async def get(self, key: str) -> bytes | None:
         """See `KV`."""
@@ -52,6 +57,7 @@ class MemoryStore:
         """See `KV`. Nothing here outlives the process: `durable` changes nothing."""
         data = value.encode() if isinstance(value, str) else value
         now = self._time()
+        self._epoch += durable
         if key in self._values:
             self._drop(key)
         self._values[key] = (data, _NEVER if expiration_ttl is None else now + expiration_ttl)
@@ -62,6 +68,7 @@ class MemoryStore:
 
     async def delete(self, key: str) -> None:
         """See `KV`."""
+        self._epoch += 1
         if key in self._values:
             self._drop(key)
 
@@ -79,6 +86,12 @@ class MemoryStore:
         )
         keys = nsmallest(limit + 1, names)
         return KeyPage(keys[:limit], keys[limit - 1] if len(keys) > limit else None)
+
+    def take_now(
+        self, key: str, limit: int, period: float, cost: int = 1, now: float | None = None, *, burst: int | None = None
+    ) -> Decision:
+        """See `Counter`."""
+        return self._counts.take(key, limit, period, cost, self._time() if now is None else now, burst)
 
     async def take(
         self, key: str, limit: int, period: float, cost: int = 1, now: float | None = None, *, burst: int | None = None

@@ -163,7 +163,7 @@ class ChatAssembler(Assembler):
             self._settle()
         if self.error is not None:
             return
-        if self._torn or chunk[-2:] != b"\n\n" or b"\r" in chunk:
+        if self._torn or chunk[-2:] != b"\n\n" or chunk.find(b"\r") >= 0:
             self._cut(chunk)
             self._torn = bool(self._splitter.pending)
         else:
@@ -182,12 +182,12 @@ class ChatAssembler(Assembler):
         data = run[0] if len(run) == 1 else b"".join(run)
         texts = data[self._head : -self._tail].split(self._between)
         text = b"".join(texts)
-        if b'"' not in text and b"\\" not in text:
+        if text.find(b'"') < 0 and text.find(b"\\") < 0:
             learned.append(text)
             self.events += len(texts)
             return
         for text in texts:
-            if b'"' in text or b"\\" in text:
+            if text.find(b'"') >= 0 or text.find(b"\\") >= 0:
                 try:
                     text = codec.decode(b'"' + text + b'"').encode("utf-8", "surrogatepass")
                 except ValueError:
@@ -221,7 +221,7 @@ class ChatAssembler(Assembler):
     def _each(self, chunk: bytes) -> None:
         """Whole events, one by one."""
         for part in chunk[:-2].split(b"\n\n"):
-            if part[:6] == _PREFIX and b"\n" not in part:
+            if part[:6] == _PREFIX and part.find(b"\n") < 0:
                 self._take(part[6:])
             else:
                 event = sse.parse(part)

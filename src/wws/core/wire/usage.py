@@ -16,14 +16,16 @@ __all__ = ["from_answer", "read", "served_model"]
 
 MAX_MODEL: Final = 200
 """Bytes of a model's name. The longest in the providers' lists are about 60."""
+_NAMES_REMEMBERED: Final = 1024
+_names: dict[bytes, str] = {}
 
 
-def _count(fields: Mapping[str, Any], *names: str) -> int:
-    for name in names:
-        number = fields.get(name)
-        if type(number) is int and number >= 0:
-            return number
-    return 0
+_new: Final = tuple.__new__  # the constructor of a NamedTuple costs three times as much, and this runs for every request
+
+
+def _count(fields: Mapping[str, Any], name: str) -> int:
+    number = fields.get(name)
+    return number if type(number) is int and number >= 0 else 0
 
 
 def read(usage: object) -> Usage | None:
@@ -43,7 +45,7 @@ def read(usage: object) -> Usage | None:
         return None
     details = usage.get("prompt_tokens_details")
     cached = _count(details, "cached_tokens") if isinstance(details, dict) else 0
-    return Usage(_count(usage, "prompt_tokens"), _count(usage, "completion_tokens"), cached)
+    return _new(Usage, (_count(usage, "prompt_tokens"), _count(usage, "completion_tokens"), cached))
 
 
 def from_answer(body: bytes) -> Usage | None:
@@ -54,7 +56,7 @@ def from_answer(body: bytes) -> Usage | None:
     at = body.rfind(b'"usage"')
     if at < 0:
         return None
-    end = body.rfind(b"}", at)  # of the whole answer, when usage is its last member
+    end = len(body) - 1 if body[-2:] == b"}}" else body.rfind(b"}", at)  # of the whole answer, when usage is its last member
     start = body.find(b"{", at, at + 16)
     if 0 <= start < end:
         # One attempt at what is nearly always so. A usage object that is followed by other members does not decode.
@@ -73,6 +75,20 @@ def from_answer(body: bytes) -> Usage | None:
 
 def served_model(body: bytes) -> str | None:
     """The `model` of a plain JSON answer: the one that answered. None when it names none, or none fit for a header."""
+    at = body.find(b'"model":"', 0, 1024)
+    if at >= 0:
+        start = at + 9
+        end = body.find(b'"', start, start + MAX_MODEL + 1)
+        if end > start:
+            piece = body[start:end]
+            known = _names.get(piece)
+            if known is None:
+                known = clean_model(piece.decode("ascii", "replace"))
+                if known is not None:
+                    if len(_names) >= _NAMES_REMEMBERED:
+                        _names.clear()
+                    _names[piece] = known
+            return known
     at = body.find(b'"model"', 0, 1024)
     if at >= 0:
         start = body.find(b'"', at + 7, at + 12) + 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
 from wws.bindings import Context, Env
 from wws.core.trail import Trail
@@ -12,6 +12,9 @@ from wws.gateway import Gateway
 from wws.http import Outcome, Request, Response
 from wws.observe.log import RequestLog
 from wws.observe.tally import Tally
+
+_LAST: Final = [f"{number:03x}" for number in range(4096)]
+"""The last digits of a request's number: formatting them for each cost a fortieth of its CPU."""
 
 
 class Canary:
@@ -32,13 +35,16 @@ class Canary:
 class Application:
     """An app for `Server`. `prefix` makes request ids of this process its own."""
 
-    __slots__ = ("_background", "_canary", "_monotonic", "_number", "_prefix", "_retired", "_total", "env", "gateway")
+    __slots__ = (
+        "_background", "_canary", "_group", "_monotonic", "_number", "_prefix", "_retired", "_total", "env", "gateway",
+    )  # fmt: skip
 
     def __init__(self, gateway: Gateway, env: Env, background: Callable[[Any], None], prefix: str) -> None:
         self.gateway = gateway
         self._background = background
         self._prefix = prefix
         self._number = 0
+        self._group = prefix + "00000"
         self._monotonic = env.wws.clock.monotonic
         self._retired: list[Gateway] = []
         self._canary: Canary | None = None
@@ -70,8 +76,10 @@ class Application:
         if given is not None and acceptable_id(text := given.decode("latin-1")):
             request_id = text
         else:
-            self._number += 1
-            request_id = f"{self._prefix}{self._number:08x}"
+            number = self._number = self._number + 1
+            if not number & 0xFFF:
+                self._group = f"{self._prefix}{number >> 12:05x}"
+            request_id = self._group + _LAST[number & 0xFFF]
         now = self._monotonic()
         if self._canary is not None and self._canary.chosen(request):
             return self._canary.handle(request, Context(request_id, now + self._total, Trail(now), self._background))

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from wws.hosts.server.server import Server
 
 _NO_BODY: Final = Body()
+_new: Final = tuple.__new__  # the constructor of a NamedTuple costs three times as much, and this runs for every request
+_names: dict[bytes, bytes] = {}
+"""Names of fields as they were sent -> in lower case. The same few come with every request."""
+_NAMES_REMEMBERED: Final = 512
+_NAME_REMEMBERED: Final = 64  # bytes of one that is
 _VERSION_ERROR: Final = "Invalid HTTP version"
 _TOO_LARGE: Final = rules.Refused(431, "The header block is too large.")
 _TRAILERS: Final = "The body's framing or trailer section is too large."
@@ -54,6 +59,15 @@ class Transport(Protocol):
     def get_extra_info(self, name: str, default: Any = None) -> Any: ...
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
     def get_write_buffer_size(self) -> int: ...
+
+
+def _lower(name: bytes) -> bytes:
+    low = name.lower()
+    if len(name) <= _NAME_REMEMBERED:
+        if len(_names) >= _NAMES_REMEMBERED:
+            _names.clear()
+        low = _names[name] = _names.setdefault(low, low)
+    return low
 
 
 class _Deaf:
@@ -190,7 +204,7 @@ class Connection:
         self._target += piece
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._fields.append((name.lower(), value))
+        self._fields.append((_names.get(name) or _lower(name), value))
 
     def on_headers_complete(self) -> None:
         parser = self._parser
@@ -230,7 +244,8 @@ class Connection:
             client=self.peer if not self._server.proxies else self._client(fields),
         )
         # RFC 9112 section 9.3: an HTTP/1.0 client is kept only by agreement; it is spared the doubt.
-        self._turns.append(_Turn(request, version == "1.1" and parser.should_keep_alive(), version == "1.0"))
+        one_one = version == "1.1"
+        self._turns.append(_new(_Turn, (request, one_one and parser.should_keep_alive(), not one_one, None)))
 
     def on_body(self, data: bytes) -> None:
         self._head_bytes = 0

@@ -142,8 +142,8 @@ def test_a_bad_secret_of_the_environment_is_not_shown_either() -> None:
 
 
 def test_a_password_in_an_address_is_masked() -> None:
-    [found] = problems(READY + '[kv]\nstore = "redis://user:planted@host/0"')
-    assert f'found "redis://{MASK}@host/0"' in found
+    [found] = problems(READY + '[kv]\nstore = "redis://user:plan/ted@host/zero"')
+    assert f'found "redis://{MASK}@host/zero"' in found and "ted@" not in found
 
 
 SESSIONS = '[auth]\nsupabase_url = "https://x.supabase.co"\nsupabase_key = "${SUPABASE_PUBLISHABLE_KEY}"\n'

@@ -206,7 +206,7 @@ workers = 0
 trusted_proxies = ["10.0.0.1/8"]
 cert = "missing.pem"
 [kv]
-store = "redis://localhost"
+store = "redis://local host"
 [auth]
 supabase_url = "http://abc.supabase.co"
 leeway = "1m"

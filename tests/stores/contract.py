@@ -1,4 +1,4 @@
-"""What every store must do. A store joins by one line in STORES; the suite is run on all of them by test_contract.py."""
+"""What every store must do; test_contract.py runs it on all of them. A store without servers joins by one line in STORES."""
 
 from __future__ import annotations
 
@@ -157,22 +157,6 @@ class KVContract:
         await store.put("k", "v")
         assert (await store.take("k", 5, 60.0)).remaining == 3
 
-    async def test_sweeping_removes_the_expired_alone(self, store: Store, clock: FakeClock) -> None:
-        for n in range(10):
-            await store.put(f"k{n}", "v", 60.0 if n % 2 else None)
-            await store.take(f"k{n}", 5, 60.0 if n % 2 else 3600.0)
-        await store.list()
-        assert await store.sweep() == 0
-        clock.advance(62.0)
-        removed = 0
-        for _ in range(5):
-            step = await store.sweep(3)
-            assert step <= 6, "of each kind"
-            removed += step
-        assert removed == 10
-        assert len((await store.list()).keys) == 5
-        assert (await store.take("k0", 5, 3600.0)).remaining == 3
-
     async def test_many_at_once(self, store: Store) -> None:
         await asyncio.gather(*(store.put(f"k{n}", str(n), durable=n % 10 == 0) for n in range(300)))
         values = await asyncio.gather(*(store.get(f"k{n}") for n in range(300)))
@@ -268,3 +252,23 @@ class CounterContract:
         assert (await store.take("k", 100_000, 60.0)).remaining == 99_994
         assert not (await store.take("k", 5, 60.0)).allowed
         assert (await store.take("k", 60, 60.0, burst=5)).remaining == 4, "another algorithm begins anew"
+
+
+class SweepContract:
+    """stores.Store.sweep, where the store itself has to look for what has expired."""
+
+    async def test_sweeping_removes_the_expired_alone(self, store: Store, clock: FakeClock) -> None:
+        for n in range(10):
+            await store.put(f"k{n}", "v", 60.0 if n % 2 else None)
+            await store.take(f"k{n}", 5, 60.0 if n % 2 else 3600.0)
+        await store.list()
+        assert await store.sweep() == 0
+        clock.advance(62.0)
+        removed = 0
+        for _ in range(5):
+            step = await store.sweep(3)
+            assert step <= 6, "of each kind"
+            removed += step
+        assert removed == 10
+        assert len((await store.list()).keys) == 5
+        assert (await store.take("k0", 5, 3600.0)).remaining == 3

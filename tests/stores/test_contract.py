@@ -1,6 +1,61 @@
+"""The contract suite on every store: in memory, on disk, on one Redis server, on a cluster of three."""
+
 from __future__ import annotations
 
-from tests.stores.contract import CounterContract, KVContract
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.stores.contract import STORES, CounterContract, KVContract, SweepContract
+from tests.support.clock import FakeClock
+from tests.support.redis import RedisClock, RedisServer
+from wws.stores import Store
+from wws.stores.redis import RedisStore
+from wws.stores.redis_address import parse_redis
+
+SERVERS = {"redis": "redis://{}", "cluster": "redis+cluster://{}"}
+
+
+@pytest.fixture(params=[*STORES, *SERVERS])
+def kind(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def servers(request: pytest.FixtureRequest, kind: str) -> list[RedisServer]:
+    """The servers behind the store, if any."""
+    if kind not in SERVERS:
+        return []
+    found: list[RedisServer] | RedisServer = request.getfixturevalue(kind)
+    return found if isinstance(found, list) else [found]
+
+
+@pytest.fixture
+def clock(servers: list[RedisServer]) -> FakeClock:
+    """A clock that stands still, by which the store's servers go too."""
+    return RedisClock(servers) if servers else FakeClock()
+
+
+@pytest.fixture
+def store(kind: str, servers: list[RedisServer], tmp_path: Path, clock: FakeClock) -> Iterator[Store]:
+    """Each of the stores, empty."""
+    if servers:
+        places = ",".join(f"127.0.0.1:{server.port}" for server in servers)
+        yield RedisStore(parse_redis(SERVERS[kind].format(places)), clock, budget=5.0)
+    else:
+        opened = STORES[kind](tmp_path, clock)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(autouse=True)
+async def _disconnected(store: Store) -> AsyncIterator[None]:
+    """Connections end in the loop they were made in."""
+    yield
+    if isinstance(store, RedisStore):
+        store.close()
 
 
 class TestKV(KVContract):
@@ -9,3 +64,20 @@ class TestKV(KVContract):
 
 class TestCounter(CounterContract):
     """On every store."""
+
+
+@pytest.mark.parametrize("kind", STORES)
+class TestSweep(SweepContract):
+    """On the stores that forget by themselves what has expired."""
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+async def test_a_server_forgets_what_has_expired(store: Store, servers: list[RedisServer], clock: FakeClock) -> None:
+    for n in range(10):
+        await store.put(f"k{n}", "v", 60.0)
+        await store.take(f"k{n}", 5, 60.0)
+        await store.take(f"g{n}", 5, 60.0, burst=5)
+    assert sum(server.call("DBSIZE") for server in servers) == 30
+    assert await store.sweep() == 0
+    clock.advance(62.0)
+    assert sum(len(list(server.client.scan_iter())) for server in servers) == 0

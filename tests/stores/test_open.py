@@ -10,6 +10,7 @@ from tests.support.clock import FakeClock
 from wws.stores import open_store
 from wws.stores.lmdb import LmdbStore
 from wws.stores.memory import MemoryStore
+from wws.stores.redis import RedisStore
 
 
 def test_memory(tmp_path: Path, clock: FakeClock) -> None:
@@ -34,7 +35,7 @@ def test_lmdb_with_a_size(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("", 'allowed are "memory:" and "lmdb:DIRECTORY"'),
+        ("", 'allowed are "memory:", "lmdb:DIRECTORY"'),
         ("memory", 'is not an address: allowed are "memory:"'),
         ("memory:x", "write just memory:"),
         ("lmdb:", "names no directory"),
@@ -44,9 +45,9 @@ def test_lmdb_with_a_size(tmp_path: Path) -> None:
         ("lmdb:x?map_size=1GB", "not '1GB'"),
         ("lmdb:x?map_size=0MiB", "a size such as 512MiB"),
         ("lmdb:x?map_size=99999999GiB", "a size such as"),
-        ("redis://localhost:6379/0", "not built in yet"),
-        ("rediss://localhost", "not built in yet"),
-        ("valkey://localhost", "not built in yet"),
+        ("redis://", "a host that is none"),
+        ("redis:localhost", "no address of Redis"),
+        ("valkey://localhost", "unknown scheme 'valkey'"),
         ("sqlite:x.db", "unknown scheme 'sqlite'"),
         ("/var/lib/wws", "is not an address"),
     ],
@@ -58,6 +59,14 @@ def test_errors_name_what_is_allowed(url: str, says: str, tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_project_in_memory_loads_no_lmdb() -> None:
-    code = "import sys; from wws.stores import open_store; open_store('memory:', None); sys.exit('lmdb' in sys.modules)"
+def test_redis_is_not_connected_to_before_it_is_used(tmp_path: Path) -> None:
+    store = open_store("redis://nobody:secret@127.0.0.1:1/2", tmp_path)
+    assert isinstance(store, RedisStore)
+    assert str(store.address) == "redis://127.0.0.1:1/2"
+    store.close()
+
+
+def test_a_project_in_memory_loads_no_lmdb_and_no_client_of_redis() -> None:
+    code = """import sys; from wws.stores import open_store; open_store('memory:', None)
+sys.exit(bool({'lmdb', 'redis', 'hiredis'} & sys.modules.keys()))"""
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -44,7 +44,9 @@ def opened(config: Path | None) -> Iterator[Env]:
     path, _ = locate_file(config, os.environ)
     project = load(path, environ=os.environ, allow_missing=True)
     if project.store_url == "memory:":
-        problem = Problem(str(path), None, "kv.store", 'found "memory:", which no other process sees; allowed: "lmdb:FOLDER"')
+        problem = Problem(
+            str(path), None, "kv.store", 'found "memory:", which no other process sees; allowed: "lmdb:FOLDER", "redis://HOST"'
+        )
         raise ConfigError([problem])
     secrets = Secrets(pepper(project.store_url, project.home, os.environ))
     store = open_store(project.store_url, project.home)

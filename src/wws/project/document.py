@@ -20,7 +20,7 @@ from wws.project.secret import MASK, Secret
 
 __all__ = ["Absent", "Report", "nearest", "read"]
 
-_USERINFO = re.compile(r"://[^/@\s]*@")
+_USERINFO = re.compile(r"://\S*@")
 SHOWN = 60
 """Characters of a value that a message repeats."""
 

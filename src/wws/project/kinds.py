@@ -19,6 +19,8 @@ from wws.project import durations, sizes
 from wws.project.address import ALLOWED as ADDRESS_ALLOWED
 from wws.project.address import Address, address
 from wws.project.secret import Secret
+from wws.stores.redis_address import ALLOWED as REDIS
+from wws.stores.redis_address import SCHEMES, parse_redis
 
 __all__ = ["OFF", "Kind", "shape"]
 
@@ -246,8 +248,11 @@ def _variable(value: object) -> str | int | float | bool | Secret:
 def _store(value: object) -> str:
     text = _text(value)
     scheme, colon, rest = text.partition(":")
-    if scheme in ("redis", "rediss", "valkey"):
-        raise ValueError("Redis and Valkey are not built in yet")
+    if scheme in SCHEMES:
+        parse_redis(text)
+        return text
+    if scheme in ("valkey", "valkeys"):
+        raise ValueError("Valkey speaks Redis' protocol: write redis:// or rediss://")
     if not colon or scheme not in ("memory", "lmdb"):
         raise ValueError("there is no such store")
     if scheme == "memory" and rest:
@@ -276,7 +281,7 @@ METHODS = many(Kind("method", "HTTP methods in capitals", _method))
 SCOPES = many(Kind("scope", "scopes", matching(_TOKEN, "a scope is one word")), empty=True)
 WORDS = many(WORD, one=True)
 VARIABLE = Kind("text, number or flag", "a text, a number, true or false", _variable)
-STORE = Kind("store", '"memory:" | "lmdb:FOLDER"', _store)
+STORE = Kind("store", f'"memory:", "lmdb:FOLDER", {REDIS}', _store)
 PATTERN = Kind("path", '"/exact", "/with/:name" or "/all/*"', _pattern)
 RATE = Kind("rate", '"60/min", "5/10s", "1000/hour", "60/min burst 10"', _rate)
 RATE_OR_OFF = Kind("rate", f'{RATE.allowed} or "off"', _rate_or_off)

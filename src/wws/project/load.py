@@ -15,6 +15,7 @@ from wws.project.document import Report, read
 from wws.project.environment import read_environment
 from wws.project.locate import syntax_line
 from wws.project.settings import Project, ServerSettings
+from wws.stores.redis_address import without_login
 
 __all__ = ["Examined", "examine", "load", "loads"]
 
@@ -79,7 +80,9 @@ def _project(
     store = build.value(values, "kv.store")
     namespaces = tuple([table["binding"] for table in values.get("kv_namespaces", ())])
     variables = dict(values.get("vars", {}))
-    version = build.version({"policy": policy, "server": server, "store": store, "kv": namespaces, "vars": variables})
+    version = build.version(
+        {"policy": policy, "server": server, "store": without_login(store), "kv": namespaces, "vars": variables}
+    )
     admin = build.admin(values)
     return Project(path, replace(policy, version=version), server, admin, store, namespaces, variables, warnings, home)
 

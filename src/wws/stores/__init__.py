@@ -8,9 +8,12 @@ from urllib.parse import parse_qsl
 
 from wws.bindings import KV, Clock, Counter
 from wws.stores.memory import MemoryStore
+from wws.stores.redis_address import ALLOWED as REDIS
+from wws.stores.redis_address import SCHEMES, parse_redis
 
 if TYPE_CHECKING:
     from wws.stores.lmdb import LmdbStore
+    from wws.stores.redis import RedisStore
 
 __all__ = ["Store", "open_store"]
 
@@ -27,14 +30,17 @@ class Store(KV, Counter, Protocol):
         ...
 
 
+_PATIENCE = 5.0
+"""Seconds a command waits for Redis."""
 _UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
-_ALLOWED = 'allowed are "memory:" and "lmdb:DIRECTORY" (with ?map_size=1GiB for more than 256 MiB)'
+_ALLOWED = f'allowed are "memory:", "lmdb:DIRECTORY" (with ?map_size=1GiB for more than 256 MiB) and {REDIS}'
 
 
-def open_store(url: str, base: Path, clock: Clock | None = None) -> MemoryStore | LmdbStore:
+def open_store(url: str, base: Path, clock: Clock | None = None) -> MemoryStore | LmdbStore | RedisStore:
     """The store at `url`; a relative directory is below `base`, the project's folder.
 
-    Raises `ValueError` for an address that is none of the allowed, `StoreError` when the store cannot be opened.
+    It waits longer for Redis than a request would: this is for commands. Raises `ValueError` for an address that is none of
+    the allowed, `StoreError` when the store cannot be opened.
     """
     scheme, colon, rest = url.partition(":")
     if not colon:
@@ -45,8 +51,10 @@ def open_store(url: str, base: Path, clock: Clock | None = None) -> MemoryStore 
         return MemoryStore(clock)
     if scheme == "lmdb":
         return _open_lmdb(url, rest, base, clock)
-    if scheme in ("redis", "rediss", "valkey"):
-        raise ValueError(f"store {url!r}: Redis and Valkey are not built in yet; {_ALLOWED}")
+    if scheme in SCHEMES:
+        from wws.stores.redis import RedisStore  # loads hiredis, which other stores do without
+
+        return RedisStore(parse_redis(url), clock, _PATIENCE)
     raise ValueError(f"store {url!r} has the unknown scheme {scheme!r}: {_ALLOWED}")
 
 

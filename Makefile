@@ -3,13 +3,22 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := $(shell find src -name '*.py') hatch_build.py pyproject.toml LICENSE
 
-.PHONY: run test faults check format lock bench bench-peers clean
+.PHONY: run test edge-runtimes edge-test faults check format lock bench bench-peers clean
 
 run: .venv/run.stamp  ## the gateway on http://127.0.0.1:8787 with its demo parts: no key, no service, no network
 	@$(BIN)/wws dev --demo
 
 test: .venv/dev.stamp .venv/run.stamp  ## every test
 	$(BIN)/pytest
+
+edge-test: .venv/dev.stamp .venv/run.stamp edge-runtimes  ## the scenarios on the edge runtimes themselves, and the folder that is deployed there
+	WWS_SCENARIO_HOSTS=workerd $(BIN)/pytest -q -p no:randomly tests/scenarios
+
+edge-runtimes: edge/node_modules/.stamp  ## workerd, Pyodide and wrangler, from npm at the versions of edge/package-lock.json
+
+edge/node_modules/.stamp: edge/package.json edge/package-lock.json
+	@cd edge && npm ci --ignore-scripts --silent
+	@touch $@
 
 faults: .venv/dev.stamp .venv/run.stamp  ## sixteen faults of AI providers; prints what the caller sees and writes docs/failure-behaviour.md
 	FAULTS_TABLE=docs/failure-behaviour.md $(BIN)/pytest -q -p no:randomly tests/faults

@@ -11,8 +11,7 @@ import typer
 from wws.cli.launch import locate_file
 from wws.cli.options import Config, Json, command
 from wws.cli.output import note, print_json, print_line
-from wws.project.load import load
-from wws.project.targets import DEFAULT, Built, builder, targets
+from wws.project.targets import DEFAULT, Built, builder, loader, targets
 
 __all__ = ["Target", "app", "built"]
 
@@ -33,7 +32,7 @@ Target = Annotated[
 def built(config: Path | None, target: str, out: Path | None) -> Built:
     """Checks the project and builds it for `target`; warnings go to standard error. Raises `WwsError`."""
     path, _ = locate_file(config, os.environ)
-    project = load(path, environ=os.environ, allow_missing=True)  # the secrets are where it will run
+    project = loader(target)(path, os.environ)
     for warning in project.warnings:
         note(f"warning: {warning}")
     return builder(target)(project, out)

@@ -2,21 +2,22 @@
 
     def build(project: Project, out: Path | None) -> Built
 
-It makes what is deployed there from a project that was loaded without a fault, at `out` or in the project's `.wws`, and raises
-`WwsError` when the project cannot run there. Secrets are never part of what it makes: `${NAME}` stays as it is written.
+and, where it reads wws.toml with other eyes than the self-hosted gateway, `load(path, environ) -> Project`.
+`build` makes what is deployed there from a project that was loaded without a fault, at `out` or in the project's `.wws`, and
+raises `WwsError` when the project cannot run there. Secrets are never part of what it makes: `${NAME}` stays as it is written.
 """
 
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from wws.project.settings import Project
 
-__all__ = ["DEFAULT", "Built", "builder", "targets"]
+__all__ = ["DEFAULT", "Built", "builder", "loader", "targets"]
 
 DEFAULT = "self-hosted"
 
@@ -39,5 +40,21 @@ def targets() -> tuple[str, ...]:
 
 def builder(target: str) -> Callable[[Project, Path | None], Built]:
     """The `build` of a target that `targets` names."""
-    build: Callable[[Project, Path | None], Built] = import_module(f"{__name__}.{target.replace('-', '_')}").build
+    build: Callable[[Project, Path | None], Built] = _module(target).build
     return build
+
+
+def _module(target: str) -> Any:
+    return import_module(f"{__name__}.{target.replace('-', '_')}")
+
+
+def loader(target: str) -> Callable[[Path, Mapping[str, str]], Project]:
+    """How a target reads wws.toml. Secrets may be missing: they are where it will run. Raises `ConfigError`."""
+    load: Callable[[Path, Mapping[str, str]], Project] = getattr(_module(target), "load", _load)
+    return load
+
+
+def _load(path: Path, environ: Mapping[str, str]) -> Project:
+    from wws.project.load import load
+
+    return load(path, environ=environ, allow_missing=True)

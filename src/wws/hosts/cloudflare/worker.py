@@ -1,0 +1,100 @@
+"""The gateway as a Python Worker, and the Durable Object that counts for it.
+
+A build writes the module that names them (`entry.py`):
+
+    class Default(Worker):
+        bundle = DATA
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import Any, ClassVar
+
+import js
+import pyodide.ffi
+from workers import DurableObject, WorkerEntrypoint, import_from_javascript
+
+from wws.bindings import Namespace, SystemClock
+from wws.errors import ConfigError, Refusal
+from wws.functions.refuse import refuse
+from wws.hosts.cloudflare.counts import Counts, DurableCounter
+from wws.hosts.cloudflare.kv import WorkersKV
+from wws.hosts.edge.app import EdgeApp, assemble, written
+from wws.hosts.edge.bundle import read
+from wws.hosts.edge.web import Web
+from wws.providers import make_providers
+
+__all__ = ["COUNTERS", "KV", "Counters", "Worker"]
+
+KV = "WWS_KV"
+"""The binding of the namespace with sessions, API keys and cached answers."""
+COUNTERS = "WWS_COUNTERS"
+"""The binding of the Durable Objects that count."""
+
+_web = Web(js, pyodide.ffi)
+_log = logging.getLogger("wws.cloudflare")
+_apps: dict[str, EdgeApp] = {}  # by bundle: one for the life of an isolate, which the platform ends with every deployment
+
+
+class Worker(WorkerEntrypoint):
+    """Answers requests. `bundle` is what the build shipped, as JSON."""
+
+    bundle: ClassVar[str]
+
+    async def fetch(self, request: Any) -> Any:
+        """A `fetch` event."""
+        raw = getattr(request, "js_object", request)
+        keep = self.ctx.waitUntil
+        try:
+            app = _apps.get(self.bundle) or _ready(self.bundle)
+        except ConfigError as error:
+            _log.error("this worker cannot serve: %s. Set secrets with: wrangler secret put NAME", error)
+            return written(_web, refuse(Refusal("internal_error"), openai=False), raw.method, keep)
+        client = _web.present(raw.headers.get("cf-connecting-ip"))
+        return await app.fetch(raw, keep, client or "")
+
+
+class Counters(DurableObject):
+    """One subject's counts."""
+
+    def __init__(self, ctx: Any, env: Any) -> None:
+        super().__init__(ctx, env)
+        state = getattr(self.ctx, "_ctx", self.ctx)  # the object itself: the SDK's wrapper converts every value twice
+        self._counts = Counts(_web, state.storage, time.time)
+
+    async def count(self, call: str) -> str:
+        """See `Counts.count`."""
+        return self._counts.count(call)
+
+    async def alarm(self, *_: Any) -> None:
+        """The platform calls at the time that was set."""
+        self._counts.sweep()
+
+
+def _ready(data: str) -> EdgeApp:
+    env = import_from_javascript("cloudflare:workers").env
+
+    def secret(name: str) -> str | None:
+        value = _web.present(getattr(env, name, None))
+        return None if value is None else str(value)
+
+    bundle, pepper = read(json.loads(data), secret)
+    clock = SystemClock()
+    kv = WorkersKV(_web, getattr(env, KV), clock.time)
+    seen = {name: WorkersKV(_web, getattr(env, name), clock.time, f"ns:{name}:") for name in bundle.kv_namespaces}
+    app = _apps[data] = assemble(
+        _web,
+        bundle,
+        pepper,
+        kv=kv,
+        counter=DurableCounter(_web, getattr(env, COUNTERS)),
+        providers=make_providers(bundle.policy, clock),
+        namespaces={name: Namespace(store, name) for name, store in seen.items()},
+        share_in_flight=False,
+        clock=clock,
+        write=js.console.log,
+    )
+    return app

@@ -1,0 +1,148 @@
+"""A folder that wrangler deploys as it is: a Python Worker with the gateway, the checked configuration and the SDK.
+
+wrangler.jsonc         bindings, migrations, the flags of production and no other
+src/entry.py           names the worker and the object that counts
+src/wws_bundle.py      the configuration as plain data, without a secret
+src/wws/               what the edge needs of the package, found by its imports
+python_modules/        Cloudflare's Python SDK
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import wws
+from wws._version import __version__
+from wws.errors import ConfigError, Problem
+from wws.hosts.edge.bundle import Bundle, names, written
+from wws.project.settings import Project
+from wws.project.targets import Built
+from wws.project.targets._limits import STORES, refusals, warnings
+from wws.project.targets._modules import file_of, needed
+from wws.project.targets._plain import Edge, edge_project
+from wws.project.targets._sdk import sdk_files
+
+__all__ = ["COMPATIBILITY_DATE", "FLAGS", "MAX_BYTES", "build", "build_here", "contents", "load"]
+
+FOLDER = Path(".wws") / "cloudflare"
+COMPATIBILITY_DATE = "2026-11-01"
+FLAGS = ("python_workers",)
+MAX_BYTES = 64 * 1024 * 1024
+"""Of an upload, uncompressed (developers.cloudflare.com/workers/platform/limits)."""
+ENTRY = "wws.hosts.cloudflare.worker"
+_MARK = "wrangler.jsonc"
+
+_ENTRY = '''\
+"""Written by `wws build --target cloudflare`."""
+
+from wws.hosts.cloudflare.worker import Counters, Worker
+from wws_bundle import DATA
+
+__all__ = ["Counters", "Default"]
+
+
+class Default(Worker):
+    bundle = DATA
+'''
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Project:
+    """The project of the file `path`, checked with stand-ins for its secrets. Raises `ConfigError`."""
+    return edge_project(path, environ, STORES).project
+
+
+def build(project: Project, out: Path | None) -> Built:
+    """Writes `.wws/cloudflare` beside wws.toml, or the folder `out`. Raises `ConfigError` with all that cannot be had there."""
+    return _build(project, out, here=False)
+
+
+def build_here(project: Project, out: Path | None) -> Built:
+    """`build` for a runtime on this machine, which reaches what listens here."""
+    return _build(project, out, here=True)
+
+
+def _build(project: Project, out: Path | None, *, here: bool) -> Built:
+    edge = edge_project(project.path, os.environ, STORES)
+    for refusal in refusals(edge, here=here):
+        edge.refuse(*refusal)
+    edge.check()
+    bundle = edge.bundle()
+    files = contents(edge, bundle)
+    size = sum(map(len, files.values()))
+    if size > MAX_BYTES:
+        raise ConfigError([Problem(str(project.path), None, "", f"{size} bytes to upload; Cloudflare takes {MAX_BYTES}")])
+    folder = project.folder / FOLDER if out is None else out
+    _write(folder, files)
+    packed = len(gzip.compress(b"".join(files.values()), 9))
+    notes = [f"warning: {word}" for word in warnings(edge)]
+    notes.append(f"about {packed / 1024:.0f} KiB to upload, compressed")
+    notes += [f"secret, once: wrangler secret put {name} --config {folder / _MARK}" for name in names(bundle)]
+    return Built(folder, bundle.policy.version, len(files), size, tuple(notes))
+
+
+def contents(edge: Edge, bundle: Bundle) -> dict[str, bytes]:
+    """The folder's files by name."""
+    root = Path(wws.__file__).parent.parent
+    files = {f"src/{path}": data for path, data in _package(root).items()}
+    data = json.dumps(written(bundle), separators=(",", ":"), sort_keys=True)
+    files["src/wws_bundle.py"] = f'"""The configuration, as `wws build` has checked it."""\n\nDATA = {data!r}\n'.encode()
+    files["src/entry.py"] = _ENTRY.encode()
+    files |= {f"python_modules/{name}": data for name, data in sdk_files(os.environ).items()}
+    files["python_modules/pyvenv.cfg"] = b""  # by which the platform's tool knows the folder
+    config = json.dumps(wrangler(edge, bundle), indent=2)
+    files[_MARK] = (
+        f"// Written by `wws build --target cloudflare`, WWS {__version__}: change wws.toml instead.\n{config}\n".encode()
+    )
+    return dict(sorted(files.items()))
+
+
+def wrangler(edge: Edge, bundle: Bundle) -> dict[str, Any]:
+    """wrangler's configuration (developers.cloudflare.com/workers/wrangler/configuration).
+
+    A KV namespace without an id is made at the first deployment, and found by its binding ever after.
+    """
+    return {
+        "name": bundle.policy.name.lower().replace("_", "-"),
+        "main": "src/entry.py",
+        "compatibility_date": COMPATIBILITY_DATE,
+        "compatibility_flags": list(FLAGS),
+        "kv_namespaces": [{"binding": name} for name in ("WWS_KV", *bundle.kv_namespaces)],
+        "durable_objects": {"bindings": [{"name": "WWS_COUNTERS", "class_name": "Counters"}]},
+        "migrations": [{"tag": "wws-1", "new_sqlite_classes": ["Counters"]}],
+        "observability": {"enabled": True},
+    }
+
+
+def _package(root: Path) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    for name in needed([ENTRY], root):
+        file = file_of(name, root)
+        if file is not None:
+            found[file.relative_to(root).as_posix()] = file.read_bytes()
+    return found
+
+
+def _write(folder: Path, files: dict[str, bytes]) -> None:
+    """The folder anew. One that this command has not made is left alone."""
+    problem = None
+    if folder.exists() and not folder.is_dir():
+        problem = "is a file; allowed: a folder"
+    elif folder.is_dir() and any(folder.iterdir()) and not (folder / _MARK).is_file():
+        problem = "holds something else; allowed: a new or empty folder, or one of an earlier build"
+    if problem is not None:
+        raise ConfigError([Problem(str(folder), None, "", problem)])
+    try:
+        for old in ("src", "python_modules"):
+            shutil.rmtree(folder / old, ignore_errors=True)
+        for name, data in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+    except OSError as error:
+        raise ConfigError([Problem(str(folder), None, "", f"cannot be written: {error.strerror}")]) from None

@@ -1,0 +1,142 @@
+"""The folder for Cloudflare: what stands in it, what never does, and what is refused before anything is deployed."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wws.errors import ConfigError
+from wws.hosts.edge.bundle import read
+from wws.project.targets import cloudflare
+from wws.project.targets.cloudflare import build, build_here, load
+
+TOML = """\
+name = "My_Shop"
+[auth]
+supabase_url = "https://shop.supabase.co"
+supabase_key = "${SUPABASE_KEY}"
+[origin]
+url = "https://shop.example"
+[providers.zai]
+api_key = "${ZAI_API_KEY}"
+[models]
+code = "zai/glm-4.7"
+[[rules]]
+use = "code"
+[[kv_namespaces]]
+binding = "VISITS"
+[vars]
+REGION = "eu"
+TOKEN = "${SHOP_TOKEN}"
+"""
+PLANTED = {name: f"planted-secret-{name.lower()}" for name in ("SUPABASE_KEY", "ZAI_API_KEY", "SHOP_TOKEN")}
+
+
+@pytest.fixture(autouse=True)
+def _sdk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for Cloudflare's SDK, which is fetched from PyPI; the edge tests take the real one."""
+    monkeypatch.setattr(cloudflare, "sdk_files", lambda environ: {"workers/__init__.py": b"VALUE = 1\n"})
+    for name, value in PLANTED.items():
+        monkeypatch.setenv(name, value)
+
+
+def config(folder: Path, toml: str = TOML) -> Path:
+    path = folder / "wws.toml"
+    path.write_text(toml)
+    return path
+
+
+def built(folder: Path, toml: str = TOML) -> Path:
+    return build(load(config(folder, toml), PLANTED), None).path
+
+
+def wrangler(folder: Path) -> Any:
+    comment, _, text = (folder / "wrangler.jsonc").read_text().partition("\n")
+    assert comment.startswith("//")
+    return json.loads(text)
+
+
+def refused(folder: Path, toml: str) -> dict[str, str]:
+    """Message by key."""
+    with pytest.raises(ConfigError) as raised:
+        built(folder, toml)
+    assert not (folder / ".wws").exists()
+    return {problem.key: problem.message for problem in raised.value.problems}
+
+
+def test_what_wrangler_is_told(tmp_path: Path) -> None:
+    told = wrangler(built(tmp_path))
+    assert told["name"] == "my-shop"
+    assert told["main"] == "src/entry.py"
+    assert told["kv_namespaces"] == [{"binding": "WWS_KV"}, {"binding": "VISITS"}]
+    assert told["durable_objects"]["bindings"] == [{"name": "WWS_COUNTERS", "class_name": "Counters"}]
+    assert told["migrations"] == [{"tag": "wws-1", "new_sqlite_classes": ["Counters"]}]
+
+
+def test_no_flag_of_development_is_shipped(tmp_path: Path) -> None:
+    assert wrangler(built(tmp_path))["compatibility_flags"] == ["python_workers"]
+
+
+def test_no_secret_is_shipped_and_each_is_asked_for(tmp_path: Path) -> None:
+    done = build(load(config(tmp_path), PLANTED), None)
+    everything = b"".join(path.read_bytes() for path in done.path.rglob("*") if path.is_file())
+    assert b"planted" not in everything
+    for name in (*PLANTED, "WWS_PEPPER"):
+        assert any(f"wrangler secret put {name} " in note for note in done.notes)
+
+
+def test_what_is_shipped_is_the_checked_policy(tmp_path: Path) -> None:
+    tree = ast.parse((built(tmp_path) / "src" / "wws_bundle.py").read_text())
+    data = next(ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign))
+    bundle, _ = read(json.loads(data), {**PLANTED, "WWS_PEPPER": "p" * 32}.get)
+    assert bundle.policy.origins == {"default": "https://shop.example"}
+    assert bundle.policy.providers["zai"].api_key == PLANTED["ZAI_API_KEY"]
+    assert bundle.vars == {"REGION": "eu", "TOKEN": PLANTED["SHOP_TOKEN"]}
+
+
+def test_a_build_replaces_the_one_before_and_nothing_else(tmp_path: Path) -> None:
+    folder = built(tmp_path)
+    (folder / "src" / "left.py").write_text("")
+    assert built(tmp_path) == folder
+    assert not (folder / "src" / "left.py").exists()
+    other = tmp_path / "mine"
+    other.mkdir()
+    (other / "thesis.txt").write_text("years of work")
+    with pytest.raises(ConfigError, match="holds something else"):
+        build(load(tmp_path / "wws.toml", PLANTED), other)
+    assert [path.name for path in other.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    ("store", "words"),
+    [
+        ("lmdb:./state", "LMDB needs a disk"),
+        ("memory:", "count in each alone"),
+        ("redis://localhost:6379/0", "no connection to Redis"),
+        ("workers-kv:", "cannot count exactly"),
+    ],
+)
+def test_a_store_that_is_not_there(tmp_path: Path, store: str, words: str) -> None:
+    assert words in refused(tmp_path, f'{TOML}[kv]\nstore = "{store}"\n')["kv.store"]
+
+
+def test_what_the_platform_does_not_have_is_told_at_once(tmp_path: Path) -> None:
+    toml = TOML.replace("https://shop.example", "http://127.0.0.1:3000").replace("VISITS", "WWS_KV")
+    found = refused(tmp_path, toml + '[server]\ntrusted_proxies = ["10.0.0.0/8"]\n')
+    assert "10.0.0.0/8" in found["server.trusted_proxies"]
+    assert "nothing of this machine" in found["origin.url"]
+    assert "the gateway's own" in found["kv_namespaces[0].binding"]
+
+
+def test_a_secret_in_the_clear_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    found = refused(tmp_path, TOML.replace("${ZAI_API_KEY}", "sk-written-out"))
+    assert "sk-written-out" not in found["providers.zai.api_key"]
+
+
+def test_a_runtime_on_this_machine_reaches_it(tmp_path: Path) -> None:
+    project = load(config(tmp_path, TOML.replace("https://shop.example", "http://127.0.0.1:3000")), PLANTED)
+    assert (build_here(project, None).path / "src" / "entry.py").is_file()

@@ -88,7 +88,7 @@ def sent() -> set[str]:
     """Every header name that the gateway itself writes into an answer."""
     lines = SOURCE["core/wire/notes.py"] + SOURCE["core/limit/fields.py"]
     names = set(re.findall(r"""(?:\\n|['"])([a-z][a-z0-9-]+): [a-z{"]""", lines))
-    for module in ("functions/refuse.py", "functions/attempt.py"):
+    for module in ("functions/refuse.py", "functions/ending.py"):
         names |= set(re.findall(r"\(b\"([a-z][a-z-]+)\", ", SOURCE[module]))
     names |= set(re.findall(r"\(b\"([a-z]+)\", b\"%", SOURCE["functions/cache_store.py"]))
     outgoing = SOURCE["hosts/server/outgoing.py"] + SOURCE["hosts/server/pump.py"] + SOURCE["hosts/server/server.py"]

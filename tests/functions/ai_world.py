@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.support.clock import FakeClock
-from tests.support.services import make_env
+from tests.support.services import Background, make_env
 from wws.bindings import Context, Env, Provider
 from wws.core.policy import Attempts, ModelRef, Policy, ProviderConfig, Route
 from wws.core.trail import Trail
@@ -112,6 +112,7 @@ class World:
         self.sent: list[dict[str, Any]] = []
         self.slept: list[float] = []
         self.trail = Trail(0.0)
+        self.background = Background()
 
     async def send(
         self, endpoint: Any, method: str, target: str, headers: Any, body: Any, timeouts: Any, deadline: float | None = None
@@ -138,7 +139,7 @@ class World:
         request = Request("POST", "/v1/chat/completions", body=json.dumps(asked))
         now = self.clock.monotonic()
         self.trail = Trail(now)
-        context = Context("request-1", now + patience, self.trail, lambda awaitable: None)
+        context = Context("request-1", now + patience, self.trail, self.background)
         return await relay_ai(request, self.env, context, Route("/v1/*", "ai", mode=mode))  # type: ignore[arg-type]
 
     async def text(self, model: str = "code", **options: Any) -> str:

@@ -26,7 +26,8 @@ from wws.project.secret import MASK
         ),
         (
             "[attempts]\nxyzzy = 1",
-            "6: attempts.xyzzy: unknown key; allowed: assemble, breaker, max, retry_floor, retry_percent",
+            "6: attempts.xyzzy: unknown key; "
+            "allowed: assemble, breaker, commit_after, hedge_after, max, retry_floor, retry_percent",
         ),
         (
             '[providers.synthetic.timeouts]\nconect = "1s"',

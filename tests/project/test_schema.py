@@ -51,7 +51,7 @@ def test_defaults_are_those_of_the_types(table: str) -> None:
             name = key.path.rpartition(".")[2]
             holder = Policy() if name in ("json_limit", "json_depth", "max_in_flight") else SAME[table]
             expected = default(key.path)
-            assert getattr(holder, name) == (() if expected == [] else expected), key.path
+            assert getattr(holder, name) == {"[]": (), "off": None}.get(str(expected), expected), key.path
 
 
 def test_defaults_of_the_rest_are_those_of_the_types() -> None:

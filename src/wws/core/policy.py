@@ -75,6 +75,10 @@ class Attempts:
     """How many of one provider's requests may be second tries."""
     retry_floor: int = 3
     """Second tries at one provider in 10 seconds that there may be in any case."""
+    commit_after: float | None = 30.0
+    """Seconds without a token until a stream's head is sent, with comments behind it; None: never before the first token."""
+    hedge_after: float | None = None
+    """Seconds without a token until the next route is asked as well; None: never."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,24 +15,19 @@ from wws.core.wire.assemble import Assembler, ChatAssembler, MessageAssembler
 from wws.core.wire.relay_stream import LINGER, LINGER_DONE, RelayStream
 from wws.core.wire.tap import Shape
 from wws.errors import UpstreamError, UpstreamMalformed, UpstreamTimeout
-from wws.functions.ending import PLAIN, Ending
+from wws.functions.ending import PLAIN, SSE, Ending
 from wws.functions.failure import CUT, EMPTY, FAILED, Failure, of_transport, of_verdict
 from wws.functions.upstreams import Upstream
-from wws.http import Headers, Pair, Request, Response, Stream
+from wws.http import Headers, Request, Response, Stream
 
-__all__ = ["attempt"]
+__all__ = ["ASSEMBLED", "attempt"]
 
 MAX_ANSWER = 64 * 1024 * 1024
 """Bytes of a provider's answer that is read whole: embeddings of a full batch are some 30 MiB."""
 
 _JSON = (b"content-type", b"application/json")
-_SSE: list[Pair] = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache, no-transform"),  # proxies on the way must not hold or change it
-    (b"x-accel-buffering", b"no"),
-]
 # What can be put together from a stream. Sound is streamed in another format than the one that was asked for.
-_ASSEMBLED = frozenset({"chat", "messages"})
+ASSEMBLED = frozenset({"chat", "messages"})
 _NOT_STREAMED = ("audio", "modalities")
 # How servers say that they do not stream, in the text of a 400.
 _NO_STREAMS = (b'"stream"', b"'stream'", b"`stream`", b"streaming", b"Streaming", b"stream=", b"stream:")
@@ -52,7 +47,7 @@ async def attempt(
     assembled = (
         not call.stream
         and wws.policy.attempts.assemble
-        and operation in _ASSEMBLED
+        and operation in ASSEMBLED
         and not upstream.plain_only
         and not _sounds(call.members)
     )
@@ -224,7 +219,7 @@ async def _streamed(
             ending.relay = relay
             body.transform = relay
             body.held = relay.commit()
-            answer = Response(body, 200, Headers.trusted(list(_SSE)))
+            answer = Response(body, 200, Headers.trusted(list(SSE)))
             answer.finish = ending
             return answer
     if relay.error is not None:
@@ -241,7 +236,7 @@ async def _streamed(
     trail.first_token = clock.monotonic() - started
     trail.model = relay.model or upstream.ref.model
     trail.usage = relay.usage
-    return Response(relay.commit() + relay.end("done"), 200, Headers.trusted(list(_SSE)))
+    return Response(relay.commit() + relay.end("done"), 200, Headers.trusted(list(SSE)))
 
 
 async def _hold(relay: RelayStream, stream: Stream, started: float, patience: float, clock: Clock) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from math import inf
 from typing import Final, NamedTuple
 
 from wws.bindings import Clock, Context, Env
@@ -23,8 +24,10 @@ from wws.core.route.choose import Choice
 from wws.core.trail import Attempt
 from wws.core.wire import chat
 from wws.errors import Refusal
-from wws.functions.attempt import attempt
+from wws.functions.attempt import ASSEMBLED, attempt
+from wws.functions.early import early
 from wws.functions.failure import Failure
+from wws.functions.hedge import hedged
 from wws.functions.upstreams import Upstream, Upstreams, upstreams_of
 from wws.http import Request, Response
 
@@ -51,7 +54,11 @@ async def attempts(asked: Asked, request: Request, env: Env, ctx: Context, route
             break
     if not candidates:
         raise Refusal("unsupported_endpoint", param="model", retry=False)
-    return await _Attempts(asked, candidates, request, env, ctx, route.mode == "buffer").run()
+    work = _Attempts(asked, candidates, request, env, ctx, route.mode == "buffer")
+    after = env.wws.policy.attempts.commit_after
+    if asked.call.stream and after is not None and work.patience() > after:
+        return await early(work.run(), after, "anthropic" if operation == "messages" else "openai", env, ctx)
+    return await work.run()
 
 
 class _Attempts:
@@ -59,8 +66,8 @@ class _Attempts:
     tries at this candidate; `failure` and `action` are the last call's."""
 
     __slots__ = (
-        "action", "at", "budget", "call", "candidates", "clock", "ctx", "env", "failure", "jitter", "made", "named",
-        "request", "retries", "routes", "whole",
+        "action", "at", "budget", "call", "candidates", "clock", "ctx", "env", "failure", "hedge_after", "jitter", "made",
+        "named", "request", "retries", "routes", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -75,7 +82,10 @@ class _Attempts:
         self.whole = whole
         self.clock = env.wws.clock.monotonic
         self.routes = upstreams_of(env)
-        self.budget = max(1, env.wws.policy.attempts.max)
+        policy = env.wws.policy.attempts
+        self.budget = max(1, policy.max)
+        after = policy.hedge_after
+        self.hedge_after = after if after is not None and self._tells_first_token(policy.assemble) else None
         # Requests differ in their ids, and the seed of `hash` is this process's own: enough to part those who fail together.
         self.jitter = (hash(ctx.request_id) & 0xFFFF) / 65536.0
         self.at = self.made = self.retries = 0
@@ -94,12 +104,45 @@ class _Attempts:
                 if not self._spill(gate):
                     break
                 continue
-            result = await self._make(upstream)
+            if self.hedge_after is None:
+                result = await self._make(upstream, self.ctx)
+            else:
+                result, upstream = await hedged(self._make, upstream, self._hedge, self.hedge_after, self.env, self.ctx)
             if isinstance(result, Response):
                 return result
             if not await self._goes_on(upstream, result):
                 break
         raise self._refusal()
+
+    def patience(self) -> float:
+        """Seconds that a stream's first token may take, as far as timers say; the deadline's where there is a line to wait in."""
+        if self.whole:
+            return inf
+        longest = 0.0
+        for ref in self.candidates:
+            upstream = self.routes.of(ref)
+            longest = max(longest, upstream.timeouts.first_token)
+        gate = upstream.gate
+        return inf if gate is not None and gate.in_use >= gate.limit else longest * self.budget
+
+    def _tells_first_token(self, assemble: bool) -> bool:
+        """Whether it can be seen that an answer has begun."""
+        return not self.whole and (self.call.stream or (assemble and self.call.operation in ASSEMBLED))
+
+    def _hedge(self) -> Upstream | None:
+        """The next candidate that may be asked beside this one, at once; its place is taken."""
+        now = self.clock()
+        if self.made >= self.budget or not self.routes.of(self.candidates[self.at]).account.budget.allows(now):
+            return None
+        for place in range(self.at + 1, len(self.candidates)):
+            upstream = self.routes.of(self.candidates[place])
+            if not upstream.admits(now):
+                continue
+            if upstream.gate is None or upstream.gate.enter():
+                self.at, self.retries = place, 0
+                return upstream
+            upstream.released(now)
+        return None
 
     @property
     def _others(self) -> bool:
@@ -132,9 +175,9 @@ class _Attempts:
             raise Refusal("concurrency_limit", retry_after=max(1.0, gate.expected_wait()), retry=False)
         return False
 
-    async def _make(self, upstream: Upstream) -> Response | Failure:
+    async def _make(self, upstream: Upstream, ctx: Context) -> Response | Failure:
         """One call, and what it means for its route. A stream has the place in the gate until it ends."""
-        ctx, trail, ref = self.ctx, self.ctx.trail, upstream.ref
+        trail, ref = ctx.trail, upstream.ref
         self.made += 1
         started = self.clock()
         upstream.account.budget.request(started)

@@ -11,11 +11,19 @@ from wws.functions.failure import FAILED
 from wws.functions.upstreams import Upstream
 from wws.http import Headers, Outcome, Pair
 
-__all__ = ["PLAIN", "Ending"]
+__all__ = ["PLAIN", "SSE", "Ending"]
 
 _JSON: Pair = (b"content-type", b"application/json")
 PLAIN = Headers.trusted([_JSON])
 """The header fields of an event's data, which is JSON whatever the stream is."""
+
+
+SSE: list[Pair] = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache, no-transform"),  # proxies on the way must not hold or change it
+    (b"x-accel-buffering", b"no"),
+]
+"""The header fields of a stream."""
 
 
 class Ending:
@@ -24,12 +32,12 @@ class Ending:
     Called by the host once, as `Response.finish`.
     """
 
-    __slots__ = ("_clock", "_jitter", "_provider", "_shape", "_trail", "_upstream", "relay", "since", "verdict")
+    __slots__ = ("_clock", "_jitter", "_provider", "_shape", "_upstream", "relay", "since", "trail", "verdict")
 
     def __init__(self, upstream: Upstream, shape: Shape, trail: Trail, clock: Clock, since: float, jitter: float) -> None:
         self._upstream = upstream
         self._shape: Shape = shape
-        self._trail = trail
+        self.trail = trail
         self._clock = clock
         self._jitter = jitter
         self.since = since
@@ -44,7 +52,7 @@ class Ending:
 
     def __call__(self, outcome: Outcome, sent: int) -> None:
         """The stream has ended."""
-        relay, trail, upstream = self.relay, self._trail, self._upstream
+        relay, trail, upstream = self.relay, self.trail, self._upstream
         if relay is None:
             return
         now = self._clock.monotonic()

@@ -124,7 +124,11 @@ def _timeouts(table: Values, base: Timeouts) -> Timeouts:
 
 def _attempts(values: Values) -> Attempts:
     names = ("max", "assemble", "breaker", "retry_percent", "retry_floor")
-    return Attempts(**{name: value(values, f"attempts.{name}") for name in names})
+    settings: dict[str, Any] = {name: value(values, f"attempts.{name}") for name in names}
+    for name in ("commit_after", "hedge_after"):
+        wait = value(values, f"attempts.{name}")
+        settings[name] = None if wait == OFF else wait
+    return Attempts(**settings)
 
 
 def _origin_timeouts(values: Values) -> Timeouts:

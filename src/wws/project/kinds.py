@@ -107,6 +107,12 @@ def duration(least: str, most: str) -> Kind:
     return Kind("duration", f'{durations.ALLOWED}, from "{least}" to "{most}"', read)
 
 
+def duration_or_off(least: str, most: str) -> Kind:
+    """A duration, or "off"."""
+    some = duration(least, most)
+    return Kind("duration", f'{some.allowed}, or "{OFF}"', lambda value: OFF if value == OFF else some.read(value))
+
+
 def size(least: str, most: str) -> Kind:
     """A size, read as bytes."""
     low, high = sizes.octets(least), sizes.octets(most)

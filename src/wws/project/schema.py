@@ -150,6 +150,18 @@ KEYS: tuple[Key, ...] = (
     Key(
         "attempts.retry_floor", k.whole(0, 10_000), "3", "Second tries at a provider in 10 seconds that there may be in any case."
     ),
+    Key(
+        "attempts.commit_after",
+        k.duration_or_off("100ms", "10m"),
+        '"30s"',
+        "Without a token for so long, a stream's head is sent and comments keep it open; what fails then is told inside it.",
+    ),
+    Key(
+        "attempts.hedge_after",
+        k.duration_or_off("10ms", "10m"),
+        '"off"',
+        "Without a token for so long, the next model is asked as well and the first to answer serves. Both may bill.",
+    ),
     Key("models.*", k.MODELS, None, "The models behind this alias, as `provider/model`."),
     Key("rules[].when.type", k.WORDS, None, "The task's type is one of these."),
     Key("rules[].when.complexity", k.many(k.choice("low", "medium", "high"), one=True), None, "Its complexity is one of these."),

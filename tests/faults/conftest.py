@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,27 @@ def wall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wall]:
         yield wall
         wall.client.close()
         wall.buffered.close()
+
+
+@pytest.fixture(scope="session")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, str], Wall]]:
+    """Gateways with other `[attempts]` and another `first_token`; each is started once."""
+    with ExitStack() as stack:
+        walls: dict[tuple[str, str], Wall] = {}
+
+        def make(attempts: str, first_token: str) -> Wall:
+            if (attempts, first_token) not in walls:
+                around = stack.enter_context(Neighbours())
+                toml = project(around).replace('first_token = "1500ms"', f'first_token = "{first_token}"')
+                toml = toml.replace('first_byte = "1s"', f'first_byte = "{first_token}"')
+                toml = toml.replace("retry_floor = 1000", f"retry_floor = 1000\n{attempts}")
+                gateway = stack.enter_context(Gateway(tmp_path_factory.mktemp("slow"), toml, env=SECRETS))
+                wall = walls[attempts, first_token] = Wall(gateway, around)
+                stack.callback(wall.client.close)
+                stack.callback(wall.buffered.close)
+            return walls[attempts, first_token]
+
+        yield make
 
 
 Note = Callable[[str, bool, Result], None]

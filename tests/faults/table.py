@@ -27,6 +27,10 @@ FAULTS = {
     "F14": "cuts the stream; the fallback takes no prefill",
     "F15": "is down for a while (20 requests), then comes back",
     "F16": "fails, so that the fallback answers",
+    "S01": "sends its first token after 3 s, and `commit_after` is 500 ms",
+    "S02": "is silent, and so is the fallback; `commit_after` is 500 ms",
+    "S03": "sends its first token after 20 s, and `hedge_after` is 300 ms",
+    "S04": "answers after 1 s; the fallback is down, and `hedge_after` is 300 ms",
 }
 
 HEAD = """\
@@ -40,13 +44,18 @@ An AI provider may stall, cut a stream, lie with a 200, or run out of quota. Wha
   model of the alias answers, within one budget of attempts (`[attempts] max`) and one deadline (`[timeouts] total`).
 - A plain caller is served by streaming upstream and putting the answer together (`[attempts] assemble`), so that silence is
   told from slowness, and an answer that is cut in the middle is asked for again.
+- Where a first token may take longer than `[attempts] commit_after` (30 s), a stream's head is sent then, and a comment every
+  15 s, so that no proxy cuts it off. The attempts go on behind it; what fails in the end is an error event.
+- With `[attempts] hedge_after` the next model is asked as well when no token has come for so long, within the same budgets of
+  attempts and second tries. The first to have a token answers, the other call is cancelled; both may bill.
 - After the first token of a stream a failure is an error event in the stream, never a normal finish.
 - A route that keeps failing is left alone (`[attempts] breaker`): after 5 failures in a row, or half of at least 20 requests
   in 10 s. One probe every 30 s finds out when it is back. `Retry-After` is honoured, up to 300 s.
 - A route takes so many requests at a time as its provider allows (`concurrency`, `packs`); others wait in a short line, or go
   to the next model.
 
-The timers of this run are shorter than the defaults: `first_byte` 1 s, `first_token` 1.5 s, `idle` 2 s.
+The timers of this run are shorter than the defaults: `first_byte` 1 s, `first_token` 1.5 s, `idle` 2 s. The faults F01 to F16 are
+met by a gateway with the defaults of `[attempts]`, S01 to S04 by gateways with a `first_token` of 60 s (S02: 1 s).
 
 """
 

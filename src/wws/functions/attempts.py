@@ -121,7 +121,7 @@ class _Attempts:
         longest = 0.0
         for ref in self.candidates:
             upstream = self.routes.of(ref)
-            longest = max(longest, upstream.timeouts.first_token)
+            longest = max(longest, upstream.timeouts.first_byte, upstream.timeouts.first_token)
         gate = upstream.gate
         return inf if gate is not None and gate.in_use >= gate.limit else longest * self.budget
 

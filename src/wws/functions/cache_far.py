@@ -21,7 +21,6 @@ from wws.http import Pair
 
 __all__ = ["Far"]
 
-_PREFIX = "v1:cache:"
 _STORE_SECONDS = 0.05
 """Budget of one store call: a store that is down must cost a request no more than this."""
 _PAUSE_SECONDS = 1.0
@@ -115,7 +114,7 @@ async def _in_a_task() -> None:
 def _name(key: Key, selection: vary.Selection = (), generation: float = 0.0) -> str:
     site, scheme, authority, path, query, partition = key
     text = keys.recipe(site, scheme, authority, "GET", path, query, selection, partition)
-    return _PREFIX + keys.digest(f"{generation!r}|{text}" if selection else text)
+    return keys.STORED_PREFIX + keys.digest(f"{generation!r}|{text}" if selection else text)
 
 
 def _read_marker(data: bytes | None) -> tuple[float, tuple[bytes, ...]]:

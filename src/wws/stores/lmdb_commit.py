@@ -1,6 +1,9 @@
 """Group commit: the writes of one process to a synced file, gathered and committed by a thread, many in one transaction.
 
 The event loop never waits for the disk. What is written while one commit is under way goes into the next.
+
+A file that is full is made room in: what has expired goes, then cached answers, which can be had again. Where that is not enough,
+writes fail with a `StoreError`, all but removals and those that somebody waits for (API keys, revocations): they have a reserve.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from typing import TypeVar
 
 import lmdb
 
+from wws.core.cache.key import STORED_PREFIX
 from wws.errors import StoreError
 from wws.stores.lmdb_file import File, remove_expired
 
@@ -25,6 +29,9 @@ _MOST_PENDING = 1000
 """Records that may wait for the disk; with more of them writers wait."""
 _ROOM_STEP = 1000
 """Records looked at for expired ones when the file is full, at each commit."""
+_ROOM_SHARE = 64
+"""The part of a full file that is cleared of cached answers at a time."""
+_CACHED = STORED_PREFIX.encode()
 
 
 class GroupCommit:
@@ -33,6 +40,7 @@ class GroupCommit:
     def __init__(self, file: File, time: Callable[[], float]) -> None:
         self.pending: Batch = {}
         self.writing: Batch = {}
+        self._vital: set[bytes] = set()  # of what is pending, what somebody waits for
         self._file = file
         self._time = time
         self._thread = ThreadPoolExecutor(1, "wws-lmdb")
@@ -50,6 +58,8 @@ class GroupCommit:
             failure, self._failure = self._failure, None
             raise failure
         self.pending[key] = record
+        if wait:
+            self._vital.add(key)
         if wait or len(self.pending) >= _MOST_PENDING:
             await self._committed()
         else:
@@ -78,14 +88,15 @@ class GroupCommit:
         self._thread.shutdown(wait=True)
         batch, self.pending = self.pending, {}
         waiting, self._waiting = self._waiting, None
-        failure = self._failure
+        failure: Exception | None = None
         if batch:
             try:
-                self._commit(batch)
+                self._failure = self._commit(batch, self._vital) or self._failure
             except StoreError as error:
                 failure = error
         if waiting is not None and not waiting.done() and not waiting.get_loop().is_closed():
             _settle(waiting, failure)
+        failure = failure or self._failure
         if failure is not None:
             raise failure
 
@@ -103,12 +114,15 @@ class GroupCommit:
     async def _run(self) -> None:
         while self.pending and not self._closed:
             self.writing, self.pending = self.pending, {}
+            vital, self._vital = self._vital, set()
             waiting, self._waiting = self._waiting, None
             failure: Exception | None = None
             try:
-                await self.in_thread(lambda: self._commit(self.writing))
+                batch = self.writing
+                self._failure = await self.in_thread(lambda: self._commit(batch, vital)) or self._failure  # noqa: B023
             except asyncio.CancelledError:
                 self.pending = {**self.writing, **self.pending}  # the thread may not have come to it
+                self._vital |= vital
                 raise
             except Exception as error:
                 failure = error
@@ -119,18 +133,30 @@ class GroupCommit:
             elif not waiting.done():
                 _settle(waiting, failure)
 
-    def _commit(self, batch: Batch) -> None:
-        """In the thread: one transaction, which also removes some of what has expired."""
+    def _commit(self, batch: Batch, vital: set[bytes]) -> StoreError | None:
+        """In the thread: one transaction, which also removes some of what has expired. What is given back is the failure of
+        writes that are not `vital`; that of others is raised."""
         file, now = self._file, self._time()
         try:
-            if not file.full() or (file.sweep(now, _ROOM_STEP) and not file.full()):
+            if not file.full() or self._made_room(now):
                 _apply(file, batch, file.expired(now, 2 * len(batch)), now)
-                return
-            _apply(file, {key: record for key, record in batch.items() if record is None}, [], now)
+                return None
+            spare = not file.full(reserved=True)
+            kept = {key: record for key, record in batch.items() if record is None or (spare and key in vital)}
+            _apply(file, kept, [], now)
         except lmdb.Error as error:
             raise file.failed(error) from error
-        if any(record is not None for record in batch.values()):
+        left = batch.keys() - kept.keys()
+        if left & vital:
             raise file.no_room()
+        return file.no_room() if left else None
+
+    def _made_room(self, now: float) -> bool:
+        """Whether there is room after expired records, and else cached answers, have been removed."""
+        file = self._file
+        if file.sweep(now, _ROOM_STEP) and not file.full():
+            return True
+        return bool(file.evict(_CACHED, file.size // _ROOM_SHARE)) and not file.full()
 
 
 def _settle(waiting: asyncio.Future[None], failure: Exception | None) -> None:

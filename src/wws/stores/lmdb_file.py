@@ -31,6 +31,8 @@ def packed_key(raw: bytes) -> bytes:
 
 
 _RESERVE = 1024 * 1024
+_EVICTED = 1000
+"""Records that are removed to make room, at most, in one step."""
 
 
 class File:
@@ -40,14 +42,16 @@ class File:
     the process, kill -9 included, but a power cut may leave the file unreadable.
     Must be opened in the process that uses it: an LMDB environment does not survive a fork.
 
-    `size` is for the records. The file may grow beyond it by a reserve, because LMDB writes changed pages anew: in a file that is
-    full to the last page nothing can even be removed.
+    `size` is for the records. The file may grow beyond it by a reserve of a quarter: half of it is for what must be written even
+    then (`full(reserved=True)`), half because LMDB writes changed pages anew: in a file that is full to the last page nothing
+    can even be removed.
     """
 
     def __init__(self, path: Path, size: int, *, sync: bool) -> None:
         self.path = path
         self.size = size
         self._position = b""  # where the next sweep goes on
+        self._evicted = b""  # where the next eviction goes on
         try:
             self.env = lmdb.open(
                 str(path),
@@ -79,10 +83,15 @@ class File:
         size = f"{self.size / 2**20:g} MiB"
         return StoreError(f"{self.path} is full at {size}: give it more, for example lmdb:PATH?map_size=1GiB in [kv] store")
 
-    def full(self) -> bool:
-        """Whether the records take all the room they may."""
+    @property
+    def used(self) -> int:
+        """Bytes of the pages that hold records."""
         stat = self.env.stat()
-        return (stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]) * stat["psize"] >= self.size
+        return int((stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]) * stat["psize"])
+
+    def full(self, *, reserved: bool = False) -> bool:
+        """Whether the records take all the room they may; `reserved`: with what is kept for those that must be written."""
+        return self.used >= self.size + (self.size // 8 if reserved else 0)
 
     def expired(self, now: float, max_entries: int) -> list[bytes]:
         """Keys that have expired among the next `max_entries`; where the file ends the next call starts over."""
@@ -105,6 +114,21 @@ class File:
             return 0
         with self.env.begin(write=True) as txn:
             return sum([remove_expired(txn, key, now) for key in keys])
+
+    def evict(self, prefix: bytes, room: int) -> int:
+        """Removes records whose keys begin with `prefix`, expired or not, until `room` bytes of them are gone, going on where the
+        last call ended: how many, at most a thousand."""
+        freed = count = 0
+        with self.env.begin(write=True) as txn, txn.cursor() as cursor:
+            more = cursor.set_range(max(self._evicted, prefix))
+            if not (more and bytes(cursor.key()).startswith(prefix)):
+                more = cursor.set_range(prefix)
+            while more and freed < room and count < _EVICTED and bytes(cursor.key()).startswith(prefix):
+                freed += len(cursor.key()) + len(cursor.value())
+                count += 1
+                more = cursor.delete()  # which moves to the next record
+            self._evicted = bytes(cursor.key()) if more else b""
+        return count
 
     def close(self) -> None:
         """Writes to the disk what is not there yet, and closes."""

@@ -10,9 +10,11 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["PUBLIC", "digest", "recipe", "subject", "tenant"]
+__all__ = ["PUBLIC", "STORED_PREFIX", "digest", "recipe", "subject", "tenant"]
 
 PUBLIC: Final = "public"
+STORED_PREFIX: Final = "v1:cache:"
+"""What the names of cached answers begin with in a store, which may drop any of them when it has no room."""
 
 
 def tenant(id: str) -> str:

@@ -292,6 +292,8 @@ class Services:
     measure: Callable[[str, tuple[str, ...], float], None] = lambda name, labels, value: None
     """Told of what is counted beside requests: `COOLDOWNS` (provider, model, error_type; 1) and `QUEUE_WAIT` (provider, model;
     seconds)."""
+    functions: Mapping[str, Any] = field(default_factory=dict)
+    """The project's functions by name, each a `wws.functions.invoke.Function`."""
     state: dict[str, Any] = field(default_factory=dict)
     """Memory of the built-in functions in this process (single flights, negative caches), by function name."""
 
@@ -363,17 +365,37 @@ class Env:
 
 
 class Context:
-    """What a function gets as `ctx`: one request's identity, deadline (monotonic seconds) and background work."""
+    """What a function gets as `ctx`: one request's identity, deadline (monotonic seconds) and background work.
 
-    __slots__ = ("_background", "counted", "deadline", "request_id", "trail", "user")
+    Set for functions only: `params` are the values of the path's parameters; `next`, of a middleware, is what it runs around.
+    """
+
+    __slots__ = ("_background", "_data", "counted", "deadline", "next", "params", "request_id", "trail", "user")
 
     def __init__(self, request_id: str, deadline: float, trail: Trail, background: Callable[[Awaitable[Any]], None]) -> None:
         self.request_id = request_id
         self.deadline = deadline
         self.trail = trail
         self.user: User | None = None
+        self.next: Any
+        self.params: Mapping[str, str]
+        self._data: dict[str, Any]
         self.counted: Any = None  # what the rate limiter took, to be given back when we fail
         self._background = background
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What middlewares leave for what they run around: empty at first, one for the whole request."""
+        data: dict[str, Any] | None = getattr(self, "_data", None)
+        if data is None:
+            data = self._data = {}
+        return data
+
+    def layer(self) -> Context:
+        """This context for what a middleware runs around: all the same, with a `next` of its own."""
+        inner = Context(self.request_id, self.deadline, self.trail, self._background)
+        inner.user, inner.counted, inner.params, inner._data = self.user, self.counted, self.params, self.data
+        return inner
 
     def wait_until(self, awaitable: Awaitable[Any]) -> None:
         """Runs `awaitable` to its end after the answer has been sent; its errors are logged, not raised."""

@@ -3,6 +3,7 @@
     WwsError
     +-- ConfigError        the project is wrong: every problem found, with file and line
     +-- Refusal            a request gets this answer instead of the one it asked for; `code` is a row of TABLE
+    +-- FunctionError      a function of the project cannot be loaded: which, where, why
     +-- StoreError         a store could not do what it was asked (never: a key that is missing)
     +-- UpstreamError      the other side of an outgoing connection failed
         +-- ConnectFailed      no connection: refused, unreachable, DNS, TLS
@@ -23,6 +24,7 @@ __all__ = [
     "TABLE",
     "ConfigError",
     "ConnectFailed",
+    "FunctionError",
     "Problem",
     "Refusal",
     "Row",
@@ -91,6 +93,8 @@ TABLE: Final[dict[str, Row]] = {
     "origin_malformed": Row(502, _LATER, "dependency_unavailable", "The origin server's answer is not valid HTTP."),
     # ours
     "auth_misconfigured": Row(500, _LATER, "wws_internal", "The gateway's own key for the auth server was refused."),
+    "function_failed": Row(500, _LATER, "wws_function", "The function failed on this request."),
+    "function_broken": Row(500, _LATER, "wws_function", "The function cannot be loaded. `wws check` and the log say why."),
     "internal_error": Row(500, _LATER, "wws_internal", "The gateway failed on this request."),
 }  # fmt: skip
 
@@ -150,6 +154,14 @@ class Refusal(WwsError):
         self.retry = retry
         self.allow = allow
         super().__init__(f"{code}: {self.message}")
+
+
+class FunctionError(WwsError):
+    """A function of the project cannot be loaded. `problems` say where and why."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(map(str, problems)))
 
 
 class StoreError(WwsError):

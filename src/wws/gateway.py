@@ -5,7 +5,7 @@
     auth_guard    who is it                 -> user, or 401/403/503
     rate_limiter  may they, now             -> remaining, or 429 + Retry-After
     cache_manager fresh | stale + refresh in background | miss
-    relay         ai: model_router -> attempts over providers;  origin: proxy
+    relay         ai: model_router -> attempts over providers;  origin: proxy;  function: the project's own code
 
 Each step is a decision in `core` and a short async step in `functions`. A step that will not let the request pass raises
 a `Refusal`, which becomes the answer here. What every step did is written into `ctx.trail`, and from there into the
@@ -28,6 +28,7 @@ from wws.errors import Refusal
 from wws.functions.ai import relay_ai
 from wws.functions.auth_guard import auth_guard, recognised
 from wws.functions.cache_manager import cache_manager
+from wws.functions.invoke import invoke
 from wws.functions.rate_limiter import LimitResult, address_limiter, blocked, counted, give_back, rate_limiter
 from wws.functions.refuse import refuse
 from wws.functions.relay import relay_origin
@@ -49,7 +50,9 @@ class Gateway:
         self.env = env
         self.ready = True
         self.in_flight = 0
-        self._routes: Table[Route] = Table([(route.path, route.methods, route) for route in policy.routes])
+        self._routes: Table[Route] = Table(
+            [(path, route.methods, route) for route in policy.routes for path in (route.path, *route.aliases)]
+        )
         self._clock = env.wws.clock.monotonic
         self._observe = env.wws.observe
         self._cap = policy.max_in_flight
@@ -107,6 +110,8 @@ class Gateway:
         if route.to == "ai":
             ctx.trail.cache_status, ctx.trail.cache_outcome = "fwd=bypass", "bypass"
             return await relay_ai(request, env, ctx, route)
+        if route.to == "function" and route.cache.mode == "off":
+            return await invoke(request, env, ctx, route)
         return await self._cached(request, env, ctx, route)
 
     def _route(self, request: Request, ctx: Context) -> Route:
@@ -174,11 +179,11 @@ class Gateway:
 
     async def _cached(self, request: Request, env: Env, ctx: Context, route: Route) -> Response:
         async def origin(conditional: list[Pair] | None = None) -> Response:
+            if route.to == "function":
+                return await invoke(request, env, ctx, route)
             return await relay_origin(request, env, ctx, route, conditional)
 
         trail = ctx.trail
-        if route.to == "function":
-            raise Refusal("not_found", "This route names a function, and no functions are loaded here.")
         if route.cache.mode == "off" and request.method in _READS:  # another method may have changed what is stored
             trail.cache_status, trail.cache_outcome = "fwd=bypass", "bypass"
             return await origin()

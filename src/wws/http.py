@@ -175,7 +175,8 @@ class Request:
 
     `target` is the request target in origin form as it was received; `path` and `query_string` are its raw parts, never
     rebuilt from `Host`. `client` is the address the host or a trusted proxy vouches for ("" when unknown). `user` and
-    `route` are set by the gateway; a caller's headers never set them.
+    `route` are set by the gateway; a caller's headers never set them. `limit` is the largest body in bytes that may be read
+    where a read names none.
     """
 
     __slots__ = (
@@ -183,6 +184,7 @@ class Request:
         "body",
         "client",
         "headers",
+        "limit",
         "method",
         "params",
         "path",
@@ -213,6 +215,7 @@ class Request:
         self.params: Mapping[str, str] = {}
         self.user: User | None = None
         self.route: Route | None = None
+        self.limit: int | None = None
 
     @property
     def target(self) -> str:
@@ -236,19 +239,19 @@ class Request:
 
     async def bytes(self, limit: int | None = None) -> Octets:
         """The body; see `Body.read` for what is raised."""
-        return await self.body.read(limit)
+        return await self.body.read(self.limit if limit is None else limit)
 
     async def text(self, limit: int | None = None) -> str:
         """The body as UTF-8; `Refusal` with `invalid_request` when it is not."""
         try:
-            return (await self.body.read(limit)).decode()
+            return (await self.bytes(limit)).decode()
         except UnicodeDecodeError:
             raise Refusal("invalid_request", "The body is not UTF-8.") from None
 
     async def json(self, limit: int | None = None) -> Any:
         """The body as a JSON value; `Refusal` with `invalid_json` when it is none."""
         try:
-            return codec.decode(await self.body.read(limit))
+            return codec.decode(await self.bytes(limit))
         except ValueError:
             raise Refusal("invalid_json") from None
 

@@ -154,7 +154,6 @@ def test_everything_that_can_be_set() -> None:
         trusted_proxies=found.server.trusted_proxies,
         log="errors",
         max_connections=20,
-        function_limit=65_536,
         header_timeout=5.0,
         keep_alive=60.0,
     )
@@ -190,8 +189,9 @@ def test_everything_that_can_be_set() -> None:
     assert api.limit == Limit(5, 60.0, name="api", endpoint="/api/:id")
     assert (api.cache.mode, api.cache.fresh, api.cache.stale, api.cache.per) == ("fixed", 5.0, 60.0, "user")
     assert (rest.target, rest.unlimited, rest.limit, rest.cache.mode, rest.auth) == ("web", True, None, "obey-origin", "optional")
+    assert policy.function_limit == 65_536
     assert found.vars == {"COLOUR": "blue"}
-    assert [warning.key for warning in found.warnings] == ["server.workers", "server.function_limit"]  # no effect yet
+    assert [warning.key for warning in found.warnings] == ["server.workers"]  # no effect yet
 
 
 def test_admin_may_be_off() -> None:
@@ -243,7 +243,7 @@ not-python = 1
 
 def test_every_problem_at_once_from_top_to_bottom(tmp_path: Path) -> None:
     (tmp_path / "functions").mkdir()
-    (tmp_path / "functions" / "hello.py").touch()
+    (tmp_path / "functions" / "hello.py").write_text("async def fetch(request, env, ctx): ...\n")
     (tmp_path / "wws.toml").write_text(BAD)
     with pytest.raises(ConfigError) as caught:
         load(tmp_path / "wws.toml", environ={})
@@ -376,6 +376,7 @@ def test_a_project_is_plain_data() -> None:
         "kv_namespaces",
         "vars",
         "warnings",
+        "functions",
     }
     assert found.folder == Path("nowhere")
 

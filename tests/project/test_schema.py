@@ -49,7 +49,7 @@ def test_defaults_are_those_of_the_types(table: str) -> None:
     for key in KEYS:
         if table_of(key) == table:
             name = key.path.rpartition(".")[2]
-            holder = Policy() if name in ("json_limit", "json_depth", "max_in_flight") else SAME[table]
+            holder = Policy() if name in ("json_limit", "json_depth", "function_limit", "max_in_flight") else SAME[table]
             expected = default(key.path)
             assert getattr(holder, name) == {"[]": (), "off": None}.get(str(expected), expected), key.path
 

@@ -44,14 +44,15 @@ def test_its_comments_are_the_schemas() -> None:
 def test_what_is_commented_out_can_be_written_too(tmp_path: Path) -> None:
     """Every `# key = value` and `# [table]` line, uncommented."""
     (tmp_path / "functions").mkdir()
-    for name in ("functions/hello.py", "fullchain.pem", "privkey.pem"):
+    (tmp_path / "functions" / "hello.py").write_text(HELLO)
+    for name in ("fullchain.pem", "privkey.pem"):
         (tmp_path / name).touch()
     text = re.sub(r"^# (?=\[|[a-z_]+ = )", "", TEXT, flags=re.MULTILINE)
     assert tomllib.loads(text) != tomllib.loads(TEXT)
     found = project(text, path=tmp_path / "wws.toml")
     assert found.kv_namespaces == ("VISITS",)
     assert found.policy.providers["local"].kind == "openai"
-    assert found.policy.routes[-1].target == "hello"
+    assert [route.path for route in found.policy.routes if route.target == "hello"] == ["/api/hello", "/hello"]
 
 
 def test_lines_are_short_enough_to_read() -> None:

@@ -35,15 +35,16 @@ def check(
     """
     path, _ = locate_file(config, os.environ)
     found = examine(path, environ=os.environ, allow_missing=not strict)
-    warnings = list(found.warnings)
+    warnings, problems = list(found.warnings), list(found.problems)
     if found.project is not None:
+        problems += found.project.functions.broken
         from wws.cli.models import known_models, online_models
 
         warnings += known_models(found.project)
         if online:
             warnings += online_models(found.project)
-    _report(str(path), found.problems, warnings, json)
-    raise typer.Exit(1 if found.problems else 0)
+    _report(str(path), problems, warnings, json)
+    raise typer.Exit(1 if problems else 0)
 
 
 def _report(file: str, problems: list[Problem], warnings: list[Problem], as_json: bool) -> None:

@@ -72,6 +72,8 @@ def launch(start: Start) -> int:
     project = project_of(start, os.environ)
     for warning in project.warnings:
         sys.stderr.write(f"warning: {warning}\n")
+    for problem in project.functions.broken:
+        sys.stderr.write(f"error: {problem} (what it serves answers 500)\n")
     from wws.hosts.server.main import serve
 
     return serve(project, demo=start.demo or start.command == "dev")

@@ -164,6 +164,8 @@ class Route:
     """The greatest age in seconds of the last online check of the session that this route accepts."""
     max_in_flight: int | None = None
     """Requests in progress on this route in one process; None: no limit of its own."""
+    aliases: tuple[str, ...] = ()
+    """Further paths of the same route: one policy, one count."""
 
 
 DEFAULT_ROUTES: Final = (
@@ -216,5 +218,7 @@ class Policy:
     json_limit: int = 32 * 1024 * 1024
     """Largest JSON body of an `ai` route in bytes: long prompts, base64 images."""
     json_depth: int = 64
+    function_limit: int = 1024 * 1024
+    """Largest body in bytes that a function reads."""
     max_in_flight: int = 4096
     """Requests in progress in one process before the gateway sheds with 503 (Envoy's default is 1024 per cluster)."""

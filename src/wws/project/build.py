@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -25,12 +25,13 @@ from wws.core.policy import (
     Rule,
     Timeouts,
 )
-from wws.project.kinds import OFF
+from wws.project.functions.folder import Folder
+from wws.project.kinds import OFF, shape
 from wws.project.schema import default
 from wws.project.secret import Secret
 from wws.project.settings import AdminSettings, ServerSettings
 
-__all__ = ["FUNCTION", "KEYED", "PLACEHOLDER", "admin", "destination", "policy", "server", "value", "version"]
+__all__ = ["FUNCTION", "KEYED", "PLACEHOLDER", "admin", "destination", "policy", "route", "server", "value", "version"]
 
 FUNCTION = "function:"
 
@@ -59,7 +60,7 @@ def server(values: Values, folder: Path) -> ServerSettings:
         found = value(values, f"server.{name}")
         return None if found is None else folder / found
 
-    names = ("listen", "admin", "workers", "trusted_proxies", "log", "max_connections", "function_limit", "header_timeout")
+    names = ("listen", "admin", "workers", "trusted_proxies", "log", "max_connections", "header_timeout")
     settings = {name: value(values, f"server.{name}") for name in (*names, "keep_alive")}
     if settings["admin"] == OFF:
         settings["admin"] = None
@@ -73,8 +74,8 @@ def admin(values: Values) -> AdminSettings:
     return AdminSettings(tokens, value(values, "admin.keep"), value(values, "admin.bundle_limit"))
 
 
-def policy(values: Values) -> Policy:
-    """The policy, with its version."""
+def policy(values: Values, functions: Folder | None = None) -> Policy:
+    """The policy, with the routes of the functions folder among its own."""
     timeouts = _timeouts(values.get("timeouts", {}), Timeouts(**{name: value(values, f"timeouts.{name}") for name in _TIMERS}))
     providers = _providers(values.get("providers", {}), timeouts)
     models = _models(values, providers)
@@ -92,9 +93,10 @@ def policy(values: Values) -> Policy:
         rules=_rules(values, models),
         origins=_origins(values),
         origin_timeouts=_origin_timeouts(values),
-        routes=_routes(values),
+        routes=_routes(values, functions or Folder(Path())),
         json_limit=value(values, "server.json_limit"),
         json_depth=value(values, "server.json_depth"),
+        function_limit=value(values, "server.function_limit"),
         max_in_flight=value(values, "server.max_in_flight"),
     )
 
@@ -222,13 +224,30 @@ def _origins(values: Values) -> dict[str, str]:
     return {"default": url, **origins} if url is not None else origins
 
 
-def _routes(values: Values) -> tuple[Route, ...]:
-    if "routes" not in values:
+def _routes(values: Values, functions: Folder) -> tuple[Route, ...]:
+    own: tuple[Route, ...] = _defaults(values, functions)
+    if "routes" in values:
+        own = tuple([_route(table, values, functions) for table in values["routes"] if "path" in table and "to" in table])
+    return (*own, *_placed(values, functions, own))
+
+
+def _defaults(values: Values, functions: Folder) -> tuple[Route, ...]:
+    """The default routes. Those of a project that has functions lead only to what it has beside them."""
+    if not functions.functions:
         return DEFAULT_ROUTES
-    return tuple([_route(table, values) for table in values["routes"] if "path" in table and "to" in table])
+    there = {"ai": bool(values.get("providers")), "origin": bool(_origins(values))}
+    return tuple([route for route in DEFAULT_ROUTES if there[route.to]])
 
 
-def _route(table: Values, values: Values) -> Route:
+def _route(table: Values, values: Values, functions: Folder) -> Route:
+    """A route of the file. One that names a function has what the function says itself, where the route says nothing."""
+    kind, target = destination(table["to"])
+    found = functions.functions.get(target or "") if kind == "function" else None
+    return route({**(found.settings if found is not None else {}), **table}, values)
+
+
+def route(table: Values, values: Values, aliases: tuple[str, ...] = ()) -> Route:
+    """The route that `table` describes."""
     kind, target = destination(table["to"])
     limit = table.get("limit")
     optional = {
@@ -244,8 +263,31 @@ def _route(table: Values, values: Values) -> Route:
         limit=None if limit is None else _named(limit, table["path"]),
         unlimited=limit == OFF,
         cache=_route_cache(table.get("cache", "off"), values),
+        aliases=aliases,
         **optional,
     )
+
+
+def _placed(values: Values, functions: Folder, own: tuple[Route, ...]) -> Iterator[Route]:
+    """The routes of the folder. One of the file's own takes a path, or some of its methods, from the function there."""
+    taken: dict[str, list[Route]] = {}
+    for one in own:
+        taken.setdefault(shape(one.path), []).append(one)
+    for found in functions.functions.values():
+        if found.place is None:
+            continue
+        paths = [path for path in (found.place.pattern, *found.place.aliases) if not _overridden(taken.get(shape(path), []))]
+        methods = found.settings.get("methods")
+        if methods is not None:
+            others = {method for one in taken.get(shape(found.place.pattern), []) for method in one.methods or ()}
+            methods = tuple([method for method in methods if method not in others])
+        if paths and methods != ():
+            table = {**found.settings, "path": paths[0], "to": f"{FUNCTION}{found.name}"}
+            yield route(table if methods is None else {**table, "methods": methods}, values, tuple(paths[1:]))
+
+
+def _overridden(own: list[Route]) -> bool:
+    return any(one.methods is None for one in own)
 
 
 def destination(to: str) -> tuple[Literal["ai", "origin", "function"], str | None]:

@@ -18,7 +18,7 @@ from wws.project.locate import Path, dotted, line_of, locate
 from wws.project.schema import Key, Node, tree
 from wws.project.secret import MASK, Secret
 
-__all__ = ["Absent", "Report", "nearest", "read"]
+__all__ = ["Absent", "Report", "nearest", "read", "read_table"]
 
 _USERINFO = re.compile(r"://\S*@")
 SHOWN = 60
@@ -42,13 +42,14 @@ class Report:
     warnings: list[Problem] = field(default_factory=list)
     broken: set[Path] = field(default_factory=set)
     absent: list[Absent] = field(default_factory=list)
-    _lines: dict[Path, int] | None = None
+    lines: dict[Path, int] | None = None
+    """Where each key stands, where `text` is not TOML to find that out from."""
 
     def line(self, path: Path) -> int | None:
         """The line of `path`, or of what encloses it."""
-        if self._lines is None:
-            self._lines = locate(self.text)
-        return line_of(self._lines, path)
+        if self.lines is None:
+            self.lines = locate(self.text)
+        return line_of(self.lines, path)
 
     def problem(self, path: Path, message: str) -> None:
         """The project cannot be used because of what stands at `path`."""
@@ -74,6 +75,11 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def read(document: dict[str, Any], environment: Environment, report: Report) -> dict[str, Any]:
     """The document with every value as its kind reads it, in the same nesting."""
     return _Reader(environment, report).table(document, tree(), ())
+
+
+def read_table(table: dict[str, Any], node: Node, path: Path, environment: Environment, report: Report) -> dict[str, Any]:
+    """`read` for a table that stands elsewhere: `node` is its part of the schema, `path` what messages call it."""
+    return _Reader(environment, report).table(table, node, path)
 
 
 class _Reader:

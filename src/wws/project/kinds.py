@@ -45,7 +45,7 @@ _WORD = re.compile(r"[^\s,][^,\r\n]{0,62}")
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}", re.ASCII)
 _PRINTABLE = re.compile(r"[\x20-\x7e]{1,200}")
 _LMDB = re.compile(r"[^?]*[^?/.][^?]*(?:\?map_size=[1-9][0-9]{0,6}[KMG]iB)?")
-_TARGET_NAME = re.compile(r"[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*", re.ASCII)
+_TARGET_NAME = re.compile(r"[\w\[][\w.\[\]-]*(?:/[\w\[][\w.\[\]-]*)*")
 
 
 def _text(value: object) -> str:

@@ -13,6 +13,7 @@ from wws.errors import ConfigError, Problem
 from wws.project import build, checks
 from wws.project.document import Report, read
 from wws.project.environment import read_environment
+from wws.project.functions.folder import Folder, scan
 from wws.project.locate import syntax_line
 from wws.project.settings import Project, ServerSettings
 from wws.stores.redis_address import without_login
@@ -65,26 +66,34 @@ def examine(
     report = Report(str(path), text)
     environment = read_environment(home or path.parent, environ, report.problems)
     values = read(document, environment, report)
-    policy = build.policy(values)
+    functions = scan(path.parent / build.value(values, "functions.folder"))
+    policy = build.policy(values, functions)
     server = build.server(values, home or path.parent)
-    checks.check(checks.Subject(document, values, policy, server, path.parent, report, allow_missing))
+    checks.check(checks.Subject(document, values, policy, server, functions, path.parent, report, allow_missing))
+    report.problems += functions.problems
+    report.warnings += functions.warnings
     warnings = _in_order(report.warnings, str(path))
     if report.problems:
         return Examined(None, _in_order(report.problems, str(path)), warnings)
-    return Examined(_project(path, policy, server, values, warnings, home), [], warnings)
+    return Examined(_project(path, policy, server, values, functions, warnings, home), [], warnings)
 
 
 def _project(
-    path: Path, policy: Policy, server: ServerSettings, values: dict[str, Any], warnings: list[Problem], home: Path | None
+    path: Path,
+    policy: Policy,
+    server: ServerSettings,
+    values: dict[str, Any],
+    functions: Folder,
+    warnings: list[Problem],
+    home: Path | None,
 ) -> Project:
     store = build.value(values, "kv.store")
     namespaces = tuple([table["binding"] for table in values.get("kv_namespaces", ())])
     variables = dict(values.get("vars", {}))
-    version = build.version(
-        {"policy": policy, "server": server, "store": without_login(store), "kv": namespaces, "vars": variables}
-    )
-    admin = build.admin(values)
-    return Project(path, replace(policy, version=version), server, admin, store, namespaces, variables, warnings, home)
+    parts = {"policy": policy, "server": server, "store": without_login(store), "kv": namespaces, "vars": variables}
+    version = build.version({**parts, "functions": functions.digest})
+    policy = replace(policy, version=version)
+    return Project(path, policy, server, build.admin(values), store, namespaces, variables, warnings, home, functions)
 
 
 def _text(path: Path) -> str:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from wws.project import kinds as k
 from wws.project.kinds import Kind
 
-__all__ = ["KEYS", "TABLES", "Key", "Node", "default", "table_of", "tree"]
+__all__ = ["FUNCTION_KEYS", "KEYS", "TABLES", "Key", "Node", "default", "table_of", "tree"]
 
 
 class Key(NamedTuple):
@@ -48,6 +48,7 @@ TABLES: dict[str, str] = {
     "origin.timeouts": "How long an origin may be silent; for all of `[origins]` too.",
     "routes[]": "What is served where. The most specific path wins. Given, it replaces the default list.",
     "routes[].cache": "A cache of fixed ages for this route.",
+    "functions": "The project's own functions: the files of a folder are routes, docs/functions.md tells how.",
     "kv_namespaces[]": "A key-value namespace that functions see as `env.NAME`.",
     "vars": "Values that functions see as `env.NAME`; one taken from `${NAME}` is kept secret.",
 }  # fmt: skip
@@ -200,9 +201,13 @@ KEYS: tuple[Key, ...] = (
         "Requests in progress on this route in one process; more are answered 503.",
     ),
     Key("routes[].fresh_auth", k.duration("0s", "24h"), None, "Greatest age of the last online check of the session."),
+    Key("functions.folder", k.PATH, '"functions"', "The folder, beside this file."),
     Key("kv_namespaces[].binding", k.BINDING, None, "Its name in `env`.", required=True),
     Key("vars.*", k.VARIABLE, None, "A text, number or flag."),
 )
+
+FUNCTION_KEYS: tuple[Key, ...] = ()
+"""Keys of a function's `config` beside those it shares with `[[routes]]`."""
 
 
 class Node:

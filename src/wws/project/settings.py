@@ -10,6 +10,7 @@ from typing import Literal
 from wws.core.policy import Policy
 from wws.errors import Problem
 from wws.project.address import Address
+from wws.project.functions.folder import Folder
 from wws.project.secret import Secret
 
 __all__ = ["AdminSettings", "Project", "ServerSettings", "Variable"]
@@ -29,7 +30,6 @@ class ServerSettings:
     key: Path | None = None
     log: Literal["all", "errors", "off"] = "all"
     max_connections: int = 16384
-    function_limit: int = 1024 * 1024
     header_timeout: float = 10.0
     keep_alive: float = 15.0
 
@@ -59,8 +59,9 @@ class Project:
     kv_namespaces: tuple[str, ...] = ()
     vars: dict[str, Variable] = field(default_factory=dict)
     warnings: list[Problem] = field(default_factory=list)
-
     base: Path | None = None
+    functions: Folder = field(default_factory=lambda: Folder(Path()))
+    """The functions folder as it was read with the file. `functions.broken` should be shown as errors, and stop nothing."""
 
     @property
     def folder(self) -> Path:

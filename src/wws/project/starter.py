@@ -22,14 +22,11 @@ SUPABASE_PUBLISHABLE_KEY=
 """
 
 HELLO = '''\
-"""A function. Serve it with a route in wws.toml:
-
-    [[routes]]
-    path = "/api/hello"
-    to = "function:hello"
-"""
+"""A function: the file's place in this folder is its path, so this one answers /hello."""
 
 from wws import Response
+
+config = {"auth": "none", "limit": "60/min"}
 
 
 async def fetch(request, env, ctx):
@@ -127,7 +124,7 @@ to = "origin"
 auth = "optional"
 cache = "obey-origin"
 
-#: The function of functions/hello.py:
+#: Another path for the function of functions/hello.py, which is served at /hello:
 #: [[routes]]
 #: path = "/api/hello"
 #: to = "function:hello"

@@ -61,7 +61,7 @@ async def test_a_switch_changes_what_the_next_request_gets(tmp_path: Path) -> No
     def loaded(text: str) -> Project:
         return loads(text, tmp_path / "wws.toml", environ={})
 
-    first, second = loaded(FIRST), loaded(FIRST.replace("/one", "/two"))
+    first, second = [await asyncio.to_thread(loaded, text) for text in (FIRST, FIRST.replace("/one", "/two"))]
     it = Process(first, MemoryStore(), asyncio.get_running_loop())
     it.switch(it.prepare(first, first.policy, {}))
     one, two = (Request("GET", path, headers=Headers({"host": "shop.test"})) for path in ("/one", "/two"))

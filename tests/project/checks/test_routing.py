@@ -71,7 +71,7 @@ def test_routes_name_origins_there_are(origins: str, to: str, message: str | Non
 
 def test_routes_name_functions_there_are(tmp_path: Path) -> None:
     (tmp_path / "functions" / "api").mkdir(parents=True)
-    (tmp_path / "functions" / "api" / "hello.py").touch()
+    (tmp_path / "functions" / "api" / "hello.py").write_text("async def fetch(request, env, ctx): ...\n")
     path = tmp_path / "wws.toml"
     good = project(routes('path = "/x"\nto = "function:api/hello"'), path=path).policy.routes
     assert (good[0].to, good[0].target) == ("function", "api/hello")

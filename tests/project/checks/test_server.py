@@ -70,13 +70,12 @@ def test_a_store_that_cannot_count_for_all_workers_is_refused(workers: str) -> N
 
 
 def test_what_has_no_effect_yet_is_said_and_stops_nothing() -> None:
-    found = warnings(READY + '[server]\nworkers = "auto"\nfunction_limit = "2MiB"')
+    found = warnings(READY + '[server]\nworkers = "auto"')
     assert found == [
         NO_SESSIONS,
         "6: server.workers: has no effect yet: one process serves, on one core",
-        "7: server.function_limit: has no effect yet: no functions are loaded",
     ]
-    assert warnings(READY + '[server]\nworkers = 1\nfunction_limit = "1MiB"') == [NO_SESSIONS]
+    assert warnings(READY + "[server]\nworkers = 1") == [NO_SESSIONS]
     assert warnings(READY + "[server]\nworkers = 3")[1] == "6: server.workers: has no effect yet: one process serves, on one core"
 
 

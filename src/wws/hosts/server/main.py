@@ -56,7 +56,7 @@ async def _run(project: Project, demo: bool, loop: asyncio.AbstractEventLoop, st
     if demo:
         providers = demo_parts.stand_in(policy, providers, SandboxProvider(process.clock))
         sandboxed = [name for name, provider in providers.items() if provider.name == "sandbox" != name]
-        if not policy.origins:
+        if not policy.origins and any(route.to == "origin" for route in policy.routes):
             origin, url = await demo_parts.start_origin(loop)
             policy = demo_parts.with_origin(policy, url)
     generation = process.prepare(project, policy, providers)
@@ -93,6 +93,7 @@ async def _run(project: Project, demo: bool, loop: asyncio.AbstractEventLoop, st
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+    process.background(generation.functions.warm())
     await stop.wait()
     process.application.gateway.ready = False
     await server.stop(GRACE)

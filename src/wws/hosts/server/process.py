@@ -28,6 +28,7 @@ from wws.observe.ledger import Ledger
 from wws.observe.log import RequestLog
 from wws.observe.metrics import Metrics, Series
 from wws.observe.tally import Tally
+from wws.project.functions.loading import Functions
 from wws.project.pepper import pepper
 from wws.project.secret import Secret
 from wws.project.settings import Project
@@ -42,6 +43,7 @@ class Generation(NamedTuple):
     project: Project
     gateway: Gateway
     env: Env
+    functions: Functions
 
 
 class Rollout(NamedTuple):
@@ -67,6 +69,7 @@ class Process:
             project.server.log, loop=loop, time=self.clock.time, pepper=self.secrets.pepper, version=project.policy.version
         )
         self.background, self.dialer = Background(), Dialer(loop)
+        self._replaced: list[Generation] = []
         self.generation: Generation
         self.application: Application
         self._observe = Observers(self.tally, self.log, self.clock.monotonic)
@@ -82,8 +85,10 @@ class Process:
             policy, self.store, self.store, self.dialer, CryptographyVerifier(), self.secrets, providers, self.clock,
             self.background, observe=self._observe, measure=self.metrics.measure,
         )  # fmt: skip
+        functions = Functions(project.functions)
+        services.functions = functions.by_name
         env = Env(services, _bindings(project, self.store))
-        return Generation(project, Gateway(env), env)
+        return Generation(project, Gateway(env), env, functions)
 
     def switch(self, generation: Generation, rollout: Rollout | None = None) -> None:
         """`generation` answers from now on, but for the callers that a roll-out picks."""
@@ -97,11 +102,20 @@ class Process:
 
             canary = Canary(beside.gateway, beside.env, picked)
         if hasattr(self, "application"):
+            self._close_idle(generation)
+            self._replaced.append(self.generation)
             self.application.use(generation.gateway, generation.env, canary)
         else:
             self.application = Application(generation.gateway, generation.env, self.background, secrets.token_hex(5))
             self.application.use(generation.gateway, generation.env, canary)
         self.generation = generation
+
+    def _close_idle(self, next: Generation) -> None:
+        """Lets go of the code of generations that were replaced and have answered their last request."""
+        self._replaced = [old for old in self._replaced if old.gateway is not next.gateway]
+        for old in [old for old in self._replaced if not old.gateway.in_flight]:
+            self._replaced.remove(old)
+            old.functions.close()
 
     def close(self) -> None:
         """Ends what is open; the store is whose who opened it."""

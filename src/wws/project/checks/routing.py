@@ -11,12 +11,10 @@ from wws.project.checks.upstreams import no_alias
 from wws.project.document import nearest
 from wws.project.kinds import shape
 
-__all__ = ["FUNCTIONS", "bindings", "origins", "routes"]
+__all__ = ["bindings", "origins", "routes"]
 
-RESERVED = frozenset({"ai", "fetch", "wws"})
+RESERVED = frozenset({"ai", "cache", "fetch", "wws"})
 """Names of `env` that are the gateway's own."""
-FUNCTIONS = "functions"
-"""The folder of a project's functions, beside wws.toml."""
 
 
 def routes(subject: Subject) -> None:
@@ -58,12 +56,16 @@ def _destination(subject: Subject, index: int, to: str) -> None:
 
 
 def _function(subject: Subject, path: tuple[str | int, ...], name: str) -> None:
-    folder = subject.folder / FUNCTIONS
-    if (folder / f"{name}.py").is_file():
-        return
-    known = [file.relative_to(folder).with_suffix("").as_posix() for file in sorted(folder.rglob("*.py"))]
-    hint = nearest(name, known)
-    subject.report.problem(path, f'found "{FUNCTION}{name}", but there is no {FUNCTIONS}/{name}.py{hint}')
+    functions = subject.functions
+    found = functions.functions.get(name)
+    if found is None:
+        hint = nearest(name, functions.functions)
+        there = (
+            f"has no handler in {functions.root.name}/{name}.py"
+            if f"{name}.py" in functions.sources
+            else f"there is no {functions.root.name}/{name}.py"
+        )
+        subject.report.problem(path, f'found "{FUNCTION}{name}", but {there}{hint}')
 
 
 def _conditions(subject: Subject, index: int, route: Mapping[str, Any]) -> None:
@@ -83,7 +85,13 @@ def _conditions(subject: Subject, index: int, route: Mapping[str, Any]) -> None:
 def origins(subject: Subject) -> None:
     if "default" in subject.names("origins") and "origin" in subject.document:
         subject.report.problem(("origins", "default"), "[origin] is the one named default already")
-    if "routes" not in subject.document and not subject.policy.origins and not subject.report.is_broken(("origin", "url")):
+    served = subject.functions.functions
+    if (
+        "routes" not in subject.document
+        and not subject.policy.origins
+        and not served
+        and not subject.report.is_broken(("origin", "url"))
+    ):
         subject.report.warning(("origin",), "no origin is configured: only the AI routes are served")
 
 

@@ -21,7 +21,6 @@ SHORTEST_TOKEN = 16
 """Characters of an admin token: 64 bits where they are hexadecimal digits."""
 NOT_YET = {
     "workers": "has no effect yet: one process serves, on one core",
-    "function_limit": "has no effect yet: no functions are loaded",
 }
 """Keys of `[server]` that are read and checked, and do nothing."""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from wws.core.policy import Policy
 from wws.project.document import Report
+from wws.project.functions.folder import Folder
 from wws.project.settings import ServerSettings
 
 __all__ = ["Subject"]
@@ -25,6 +26,7 @@ class Subject:
     values: Mapping[str, Any]
     policy: Policy
     server: ServerSettings
+    functions: Folder
     folder: Path
     report: Report
     allow_missing: bool

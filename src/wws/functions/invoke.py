@@ -1,0 +1,160 @@
+"""A request meets the project's own code: middlewares from the outermost to the innermost, then the handler of its method.
+
+    async def fetch(request, env, ctx)          any method that has no handler of its own
+    async def get(request, env, ctx)            GET, and HEAD where there is no `head`; likewise post, put, patch, delete
+    async def fetch(request, env, ctx)          in _middleware.py: answers itself, or `return await ctx.next()`
+
+What the code raises is written to the log with its traceback, under the request's id; the caller sees the id and no more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, NamedTuple
+from urllib.parse import unquote
+
+from wws.bindings import Context, Env
+from wws.core.policy import Route
+from wws.errors import FunctionError, Refusal
+from wws.functions.scope import Scope
+from wws.http import Request, Response
+
+__all__ = ["Code", "Function", "Handler", "invoke", "run"]
+
+Handler = Callable[[Any, Any, Any], Awaitable[Any]]
+
+_log = logging.getLogger("wws.functions")
+_NO_REST: Final = ("", 0)
+
+
+class Code(NamedTuple):
+    """What a function's file defines, once it is loaded. `methods` are by name in capitals, `around` outermost first, `events`
+    the handlers that no request reaches (`scheduled`, `queue`)."""
+
+    fetch: Handler | None
+    methods: Mapping[str, Handler]
+    around: tuple[Handler, ...] = ()
+    events: Mapping[str, Handler] = {}
+
+    def allowed(self) -> tuple[str, ...]:
+        """The methods of a function that has no `fetch`, for `Allow`."""
+        extra = ("HEAD",) if "GET" in self.methods else ()
+        return tuple(dict.fromkeys([*sorted(self.methods), *extra, "OPTIONS"]))
+
+
+class Function:
+    """One of the project's functions. `code` is None until it is first needed; `load` brings it, and raises `FunctionError`.
+
+    `rest` is the name of what `*` at the end of its own pattern stands for and the number of segments before it. `plain`: its
+    code never looks for the task it runs in. `settings` is its `config` as the project read it.
+    """
+
+    __slots__ = ("code", "load", "name", "plain", "rest", "settings")
+
+    def __init__(
+        self,
+        name: str,
+        load: Callable[[], Awaitable[Code]],
+        *,
+        code: Code | None = None,
+        rest: tuple[str, int] | None = None,
+        plain: bool = False,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.name = name
+        self.load = load
+        self.code = code
+        self.rest = rest or _NO_REST
+        self.plain = plain
+        self.settings: Mapping[str, Any] = settings or {}
+
+    def __repr__(self) -> str:
+        return f"<Function {self.name}>"
+
+
+async def invoke(request: Request, env: Env, ctx: Context, route: Route) -> Response:
+    """Answers `request` with the function that `route` names. Raises `Refusal`."""
+    name = route.target or ""
+    function: Function | None = env.wws.functions.get(name)
+    if function is None:
+        raise Refusal("not_found", "This route names a function, and no function of that name is loaded here.")
+    params = request.params
+    rest, depth = function.rest
+    if rest and route.path.endswith("/*") and route.path.count("/") == depth + 1:
+        request.params = params = {**params, rest: unquote(request.path.split("/", depth + 1)[-1])}
+    request.limit = env.wws.policy.function_limit
+    ctx.params = params
+    return await run(function, request, Scope(env, request, ctx), ctx)
+
+
+async def run(function: Function, request: Request, scope: Scope, ctx: Context) -> Response:
+    """Runs `function`. Raises `Refusal`: that of the code itself, or `function_failed` or `function_broken`."""
+    code = function.code
+    try:
+        if code is None:
+            code = await function.load()
+        if not function.plain and asyncio.current_task() is None:
+            # asyncio.timeout, TaskGroup and much that is built on them ask for the task they run in. A host that runs requests
+            # without one makes it at the first wait for anything that is not its own.
+            await asyncio.sleep(0)
+        if code.around:
+            return await _layer(function, code, 0, request, scope, ctx)
+        return await _handle(function, code, request, scope, ctx)
+    except Refusal:
+        raise
+    except FunctionError as error:
+        _log.error("request %s: %s", ctx.request_id, error)
+        raise Refusal("function_broken") from None
+    except Exception as error:
+        _log.error("request %s: function %s failed", ctx.request_id, function.name, exc_info=_own(error))
+        raise Refusal("function_failed") from None
+
+
+async def _layer(function: Function, code: Code, at: int, request: Request, scope: Scope, ctx: Context) -> Response:
+    """The middleware at `at` of `code.around`, or the handler behind the last one."""
+    if at == len(code.around):
+        return await _handle(function, code, request, scope, ctx)
+
+    async def further(other: Request | None = None) -> Response:
+        return await _layer(function, code, at + 1, request if other is None else other, scope, ctx.layer())
+
+    ctx.next = further
+    return _checked(await code.around[at](request, scope, ctx), function, "_middleware")
+
+
+async def _handle(function: Function, code: Code, request: Request, scope: Scope, ctx: Context) -> Response:
+    methods = code.methods
+    handler = code.fetch
+    if methods:
+        method = request.method
+        handler = methods.get(method) or (methods.get("GET") if method == "HEAD" else None) or handler
+        if handler is None:
+            if method == "OPTIONS":
+                return Response(None, 204, {"allow": ", ".join(code.allowed())})
+            raise Refusal("method_not_allowed", allow=code.allowed())
+    if handler is None:
+        raise Refusal("not_found", "This function answers no requests.")
+    response = await handler(request, scope, ctx)
+    return response if type(response) is Response else _checked(response, function, "handler")
+
+
+def _checked(value: Any, function: Function, what: str) -> Response:
+    """What a handler returned, as a response. Raises `TypeError`."""
+    if isinstance(value, Response):
+        return value
+    convert = getattr(value, "as_response", None)  # what env.fetch gives is passed on as it is
+    if convert is not None:
+        response: Response = convert()
+        return response
+    hint = "" if value is not None else ": is a `return` missing?"
+    raise TypeError(f"the {what} of {function.name} returned {type(value).__name__}, not a Response{hint}")
+
+
+def _own(error: Exception) -> Exception:
+    """The error with the frames of this file taken off its traceback: what is left begins in the function's own."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    return error.with_traceback(trace)

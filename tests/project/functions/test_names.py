@@ -44,9 +44,7 @@ def test_names_that_are_refused(name: str) -> None:
         place(name)
 
 
-@given(
-    st.lists(st.text(st.characters(exclude_characters="/\0[]", codec="utf-8"), min_size=1), min_size=1, max_size=4)
-)
+@given(st.lists(st.text(st.characters(exclude_characters="/\0[]", codec="utf-8"), min_size=1), min_size=1, max_size=4))
 def test_every_other_name_is_a_pattern_that_routes(parts: list[str]) -> None:
     try:
         found = place("/".join(parts))

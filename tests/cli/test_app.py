@@ -25,12 +25,19 @@ EVERY = [
     ("keys", "revoke"),
     ("sessions", "purge"),
     ("build",),
+    ("deploy",),
+    ("versions",),
+    ("rollback",),
+    ("rollout",),
+    ("secrets", "put"),
+    ("secrets", "list"),
+    ("secrets", "delete"),
 ]
 
 
 def test_the_list_here_is_complete() -> None:
     assert {names[0] for names in EVERY} == set(COMMANDS)
-    for name in ("keys", "sessions"):
+    for name in ("keys", "sessions", "secrets"):
         listed = re.findall(r"^  (\w+) +[A-Z]", wws(name, "--help").out.split("Commands:")[1], re.MULTILINE)
         assert {names[1] for names in EVERY if names[0] == name} == set(listed)
 

@@ -372,6 +372,8 @@ def test_a_project_is_plain_data() -> None:
         "server",
         "admin",
         "base",
+        "release",
+        "rollout",
         "store_url",
         "kv_namespaces",
         "vars",

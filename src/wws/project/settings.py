@@ -13,7 +13,7 @@ from wws.project.address import Address
 from wws.project.functions.folder import Folder
 from wws.project.secret import Secret
 
-__all__ = ["AdminSettings", "Project", "ServerSettings", "Variable"]
+__all__ = ["AdminSettings", "Project", "Rollout", "ServerSettings", "Variable"]
 
 Variable = str | int | float | bool | Secret
 
@@ -44,11 +44,19 @@ class AdminSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Rollout:
+    """A version that `percent` of the callers get."""
+
+    project: Project
+    percent: float
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """One wws.toml, checked. `warnings` do not stop anything but should be shown at the start.
 
     `vars` are the `[vars]`; those taken from the environment are `Secret`s, revealed only when handed to a function. `base` is
-    the home of a version that was deployed.
+    the home of a version that was deployed, `release` its name, and `rollout` the version that only some callers get.
     """
 
     path: Path
@@ -62,6 +70,8 @@ class Project:
     base: Path | None = None
     functions: Folder = field(default_factory=lambda: Folder(Path()))
     """The functions folder as it was read with the file. `functions.broken` should be shown as errors, and stop nothing."""
+    release: str = "local"
+    rollout: Rollout | None = None
 
     @property
     def folder(self) -> Path:

@@ -34,7 +34,7 @@ from wws.project.secret import Secret
 from wws.project.settings import Project
 from wws.stores import Store
 
-__all__ = ["Generation", "Process", "Rollout"]
+__all__ = ["Generation", "Process"]
 
 
 class Generation(NamedTuple):
@@ -44,14 +44,8 @@ class Generation(NamedTuple):
     gateway: Gateway
     env: Env
     functions: Functions
-
-
-class Rollout(NamedTuple):
-    """A version that `percent` of the callers get."""
-
-    generation: Generation
-    version: str
-    percent: float
+    rolled_out: Generation | None = None
+    """What only some callers get, while a version is rolled out."""
 
 
 class Process:
@@ -90,24 +84,15 @@ class Process:
         env = Env(services, _bindings(project, self.store))
         return Generation(project, Gateway(env), env, functions)
 
-    def switch(self, generation: Generation, rollout: Rollout | None = None) -> None:
-        """`generation` answers from now on, but for the callers that a roll-out picks."""
-        canary = None
-        if rollout is not None:
-            version, percent = rollout.version, rollout.percent
-            beside = rollout.generation
-
-            def picked(request: Request) -> bool:
-                return chosen(subject(request.headers.first, request.client), version, percent)
-
-            canary = Canary(beside.gateway, beside.env, picked)
+    def switch(self, generation: Generation) -> None:
+        """`generation` answers from now on."""
         if hasattr(self, "application"):
             self._close_idle(generation)
-            self._replaced.append(self.generation)
-            self.application.use(generation.gateway, generation.env, canary)
+            self._replaced += [self.generation, *([self.generation.rolled_out] if self.generation.rolled_out else [])]
+            self.application.use(generation.gateway, generation.env, _canary(generation))
         else:
             self.application = Application(generation.gateway, generation.env, self.background, secrets.token_hex(5))
-            self.application.use(generation.gateway, generation.env, canary)
+            self.application.use(generation.gateway, generation.env, _canary(generation))
         self.generation = generation
 
     def _close_idle(self, next: Generation) -> None:
@@ -121,6 +106,19 @@ class Process:
         """Ends what is open; the store is whose who opened it."""
         self.dialer.close()
         self.log.flush()
+
+
+def _canary(generation: Generation) -> Canary | None:
+    """The version that is rolled out beside `generation`, with who gets it: each caller always the same."""
+    beside, rollout = generation.rolled_out, generation.project.rollout
+    if beside is None or rollout is None:
+        return None
+    version, percent = beside.project.release, rollout.percent
+
+    def picked(request: Request) -> bool:
+        return chosen(subject(request.headers.first, request.client), version, percent)
+
+    return Canary(beside.gateway, beside.env, picked)
 
 
 def _route_gauges(routes: Callable[[], Upstreams]) -> dict[str, Series]:

@@ -32,6 +32,11 @@ _SECRETS: Final = re.compile(
 )
 
 
+def mask(text: str) -> str:
+    """`text` without what looks like a credential."""
+    return _SECRETS.sub("***", text)
+
+
 class Redacting(logging.Filter):
     """Masks credentials in a record's final text."""
 
@@ -131,7 +136,7 @@ class RequestLog:
             "config_version": self._version,
         }
         if user is not None:
-            fields["subject_hash"] = self._subject(user.id)
+            fields["subject_hash"] = self.subject(user.id)
             if user.key_id is not None:
                 fields["key_id"] = user.key_id
         if trail.limit_rule is not None:
@@ -161,7 +166,8 @@ class RequestLog:
             known = self._texts[value] = codec.encode(value).decode()
         return known
 
-    def _subject(self, user_id: str) -> str:
+    def subject(self, user_id: str) -> str:
+        """A user as the log names them: a keyed digest of the id."""
         return hashlib.blake2b(user_id.encode(), key=self._pepper[:64], digest_size=8).hexdigest()
 
     def flush(self) -> None:

@@ -24,10 +24,6 @@ COMMANDS: dict[str, str] = {
     "keys": "wws.cli.keys",
     "sessions": "wws.cli.sessions",
     "build": "wws.cli.build",
-    "deploy": "wws.cli.deploy",
-    "versions": "wws.cli.versions",
-    "rollback": "wws.cli.rollback",
-    "rollout": "wws.cli.rollout",
     "secrets": "wws.cli.secrets",
 }
 

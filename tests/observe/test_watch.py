@@ -13,7 +13,6 @@ from wws.observe import watch
 from wws.observe.quantile import percentile
 from wws.observe.watch import Filter, Tap, Watch
 
-
 ALL = Filter()
 
 

@@ -31,6 +31,7 @@ __all__ = ["LimitResult", "address_limiter", "blocked", "counted", "give_back", 
 _STATE: Final = "rate_limiter"
 _LOCAL_KEYS: Final = 100_000
 _BLOCKED_KEYS: Final = 10_000
+_KEYS: Final = 4096
 _ROUTES: Final = 1024
 """Routes a resolver remembers its answer for; a policy has far fewer."""
 _CLOCK_GRAIN: Final = 1e-6
@@ -106,13 +107,26 @@ class _Resolver:
 class _Memory:
     """What this process remembers: how the policy reads, who is refused until when, and counts for when the store is gone."""
 
-    __slots__ = ("blocked", "local", "resolver", "take_now")
+    __slots__ = ("blocked", "keys", "local", "resolver", "take_now")
 
     def __init__(self, policy: Policy, counter: Counter) -> None:
         self.resolver = _Resolver(policy)
+        self.keys: dict[str, dict[str, str]] = {}  # by endpoint and user
         self.take_now: Callable[..., Decision] | None = getattr(counter, "take_now", None)
         self.blocked: OrderedDict[str, tuple[float, float]] = OrderedDict()  # key -> monotonic end of refusal, of the limit
         self.local = Counts(_LOCAL_KEYS)
+
+    def key(self, user: str, endpoint: str) -> str:
+        """The store's key of a user's count."""
+        keys = self.keys.get(endpoint)
+        if keys is None:
+            keys = self.keys[endpoint] = {}
+        known = keys.get(user)
+        if known is None:
+            if len(keys) >= _KEYS:
+                keys.clear()
+            known = keys[user] = f"v1:rate:{subject.user(user)}:{endpoint}"
+        return known
 
     def refused(self, key: str, rule: Limit, now: float) -> LimitResult | None:
         """The refusal that is known already."""
@@ -161,7 +175,8 @@ def counted(request: Request, env: Env) -> LimitResult | None:
     take_now = memory.take_now
     if take_now is None:
         return None
-    key, clock = _key(request, rule.endpoint), env.wws.clock
+    user, clock = request.user, env.wws.clock
+    key = _key(request, rule.endpoint) if user is None else memory.key(user.id, rule.endpoint)
     if memory.blocked:
         known = memory.refused(key, rule, clock.monotonic())
         if known is not None:

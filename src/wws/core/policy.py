@@ -220,5 +220,7 @@ class Policy:
     json_depth: int = 64
     function_limit: int = 1024 * 1024
     """Largest body in bytes that a function reads."""
+    local_share: float = 1.0
+    """The part of each limit that this process admits by itself while the store fails: one by all processes that share it."""
     max_in_flight: int = 4096
     """Requests in progress in one process before the gateway sheds with 503 (Envoy's default is 1024 per cluster)."""

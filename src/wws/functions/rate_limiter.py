@@ -6,8 +6,8 @@
 
 A route's limit, and the default, are counted for each route apart: "per user and endpoint".
 
-When the store fails, the same limits are counted in this process alone and the result says `degraded`. Never is a request let
-through uncounted.
+When the store fails, this process counts alone, against its share of the limit (`Policy.local_share`), and the result says
+`degraded`. Never is a request let through uncounted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from wws.bindings import Counter, Env
+from wws.bindings import LIMIT_DEGRADED, Counter, Env
 from wws.core.limit import subject
 from wws.core.limit.counts import Counts
 from wws.core.limit.decision import Decision
@@ -185,15 +185,23 @@ def counted(request: Request, env: Env) -> LimitResult | None:
     try:
         decision = take_now(key, rule.count, rule.period, 1, now, burst=rule.burst)
     except StoreError:
-        return _locally(memory, key, rule, 1, now)
+        return _locally(env, memory, key, rule, 1, now)
     if not decision.allowed:
         memory.block(key, decision, clock.monotonic())
     return _RESULT(LimitResult, (decision.allowed, decision.remaining, decision.retry_after, rule, decision, (), key, now))
 
 
-def _locally(memory: _Memory, key: str, rule: Limit, cost: int, now: float) -> LimitResult:
-    local = memory.local.take(key, rule.count, rule.period, cost, now, rule.burst)
+def _locally(env: Env, memory: _Memory, key: str, rule: Limit, cost: int, now: float) -> LimitResult:
+    env.wws.measure(LIMIT_DEGRADED, (rule.name,), 1.0)
+    count, burst = _share(rule, env.wws.policy.local_share)
+    local = memory.local.take(key, count, rule.period, min(cost, count if burst is None else burst), now, burst)
     return LimitResult(local.allowed, local.remaining, local.retry_after, rule, None, _DEGRADED, key, now)
+
+
+def _share(rule: Limit, share: float) -> tuple[int, int | None]:
+    """The count and the burst of a limit that one process may admit alone."""
+    burst = rule.burst
+    return max(1, int(rule.count * share)), None if burst is None else max(1, int(burst * share))
 
 
 async def rate_limiter(request: Request, env: Env) -> LimitResult:
@@ -246,7 +254,8 @@ async def give_back(result: LimitResult, env: Env) -> None:
     memory = _memory(env)
     memory.blocked.pop(result.key, None)
     if result.degraded:
-        memory.local.give(result.key, rule.count, rule.period, 1, result.taken_at, rule.burst)
+        count, burst = _share(rule, env.wws.policy.local_share)
+        memory.local.give(result.key, count, rule.period, 1, result.taken_at, burst)
         return
     try:
         await env.wws.counter.give(result.key, rule.count, rule.period, 1, result.taken_at, burst=rule.burst)
@@ -264,7 +273,7 @@ async def _take(env: Env, memory: _Memory, key: str, rule: Limit, cost: int) -> 
     try:
         decision = await services.counter.take(key, rule.count, rule.period, cost, burst=rule.burst)
     except StoreError:
-        return _locally(memory, key, rule, cost, now)
+        return _locally(env, memory, key, rule, cost, now)
     if not decision.allowed and cost == 1:
         memory.block(key, decision, services.clock.monotonic())
     return LimitResult(decision.allowed, decision.remaining, decision.retry_after, rule, decision, (), key, now)

@@ -29,9 +29,9 @@ from wws.project.functions.folder import Folder
 from wws.project.kinds import OFF, shape
 from wws.project.schema import default
 from wws.project.secret import Secret
-from wws.project.settings import AdminSettings, ServerSettings
+from wws.project.settings import AdminSettings, ServerSettings, StoreSettings
 
-__all__ = ["FUNCTION", "KEYED", "PLACEHOLDER", "admin", "destination", "policy", "route", "server", "value", "version"]
+__all__ = ["FUNCTION", "KEYED", "PLACEHOLDER", "admin", "destination", "kv", "policy", "route", "server", "value", "version"]
 
 FUNCTION = "function:"
 
@@ -65,6 +65,11 @@ def server(values: Values, folder: Path) -> ServerSettings:
     if settings["admin"] == OFF:
         settings["admin"] = None
     return ServerSettings(**settings, cert=file("cert"), key=file("key"))
+
+
+def kv(values: Values) -> StoreSettings:
+    """`[kv]`, but for the address."""
+    return StoreSettings(**{name: value(values, f"kv.{name}") for name in ("timeout", "near", "grace", "instances")})
 
 
 def admin(values: Values) -> AdminSettings:

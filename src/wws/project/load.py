@@ -94,9 +94,10 @@ def _project(
     namespaces = tuple([table["binding"] for table in values.get("kv_namespaces", ())])
     variables = {**_free(secrets, namespaces), **values.get("vars", {})}
     parts = {"policy": policy, "server": server, "store": without_login(store), "kv": namespaces, "vars": variables}
-    version = build.version({**parts, "functions": functions.digest})
+    kv = build.kv(values)
+    version = build.version({**parts, "functions": functions.digest, "asked": kv})
     policy = replace(policy, version=version)
-    return Project(path, policy, server, build.admin(values), store, namespaces, variables, warnings, home, functions)
+    return Project(path, policy, server, build.admin(values), store, namespaces, variables, warnings, home, functions, kv=kv)
 
 
 def _free(secrets: Mapping[str, str], namespaces: tuple[str, ...]) -> dict[str, Variable]:

@@ -13,7 +13,7 @@ from wws.project.address import Address
 from wws.project.functions.folder import Folder
 from wws.project.secret import Secret
 
-__all__ = ["AdminSettings", "Project", "Rollout", "ServerSettings", "Variable"]
+__all__ = ["AdminSettings", "Project", "Rollout", "ServerSettings", "StoreSettings", "Variable"]
 
 Variable = str | int | float | bool | Secret
 
@@ -52,6 +52,16 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """`[kv]`, beside the address: how a store that is somewhere else is asked. Durations in seconds."""
+
+    timeout: float = 0.05
+    near: float = 60.0
+    grace: float = 300.0
+    instances: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """One wws.toml, checked. `warnings` do not stop anything but should be shown at the start.
 
@@ -72,6 +82,7 @@ class Project:
     """The functions folder as it was read with the file. `functions.broken` should be shown as errors, and stop nothing."""
     release: str = "local"
     rollout: Rollout | None = None
+    kv: StoreSettings = StoreSettings()
 
     @property
     def folder(self) -> Path:

@@ -53,9 +53,10 @@ class Remote(KV, Counter, Protocol):
 
 
 class Latency:
-    """How long the store took, by `BOUNDS`."""
+    """How long the store took, by `bounds`."""
 
     __slots__ = ("counts", "sum")
+    bounds = BOUNDS
 
     def __init__(self) -> None:
         self.counts = [0] * (len(BOUNDS) + 1)

@@ -39,7 +39,7 @@ class _Entry(NamedTuple):
 
 
 class Near:
-    """See the module: KV and Counter, with what is remembered in front of `guard`. `tracks` tells whether changes are heard of."""
+    """See the module: KV and Counter. `tracks` tells whether changes are heard of."""
 
     consistency = "exact across all gateways of one server or cluster"
 
@@ -166,8 +166,9 @@ class Near:
         return doubted
 
     def _keep(self, key: str, entry: _Entry) -> None:
-        if entry.value is not None and len(entry.value) > MAX_VALUE:
-            return
+        value = entry.value
+        if len(value) > MAX_VALUE if value is not None else not key.startswith(TOMBSTONES):
+            return  # of what is absent only tombstones are asked for again and again
         self._entries[key] = entry
         self._entries.move_to_end(key)
         if len(self._entries) > MAX_ENTRIES:

@@ -11,6 +11,8 @@ import asyncio
 import os
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,12 +29,13 @@ from wws.http import Request
 from wws.observe.ledger import Ledger
 from wws.observe.log import RequestLog
 from wws.observe.metrics import Metrics, Series
+from wws.observe.store import store_families
 from wws.observe.tally import Tally
 from wws.project.functions.loading import Functions
 from wws.project.pepper import pepper
 from wws.project.secret import Secret
 from wws.project.settings import Project
-from wws.stores import Store
+from wws.stores import Near, Store
 
 __all__ = ["Generation", "Process"]
 
@@ -71,18 +74,25 @@ class Process:
         gauges["wws_requests_active"] = ("Requests in progress.", lambda: float(self.application.in_flight))
         gauges["wws_upstream_connections_open"] = ("Upstream connections open.", lambda: float(self.dialer.open_connections))
         gauges["wws_tasks"] = ("Tasks of the event loop.", lambda: float(len(asyncio.all_tasks(loop))))
+        if isinstance(store, Near):
+            self.metrics.others.append(partial(store_families, store))
         self.metrics.series.update(_route_gauges(lambda: upstreams_of(self.application.env)))
 
     def prepare(self, project: Project, policy: Policy, providers: Mapping[str, Provider]) -> Generation:
         """`project` made ready; `policy` and `providers` are its own, or have demo parts in them."""
+        policy = replace(policy, local_share=1 / (project.kv.instances * processes(project)))
         services = Services(
             policy, self.store, self.store, self.dialer, CryptographyVerifier(), self.secrets, providers, self.clock,
-            self.background, observe=self._observe, measure=self.metrics.measure,
+            self.background, observe=self._observe, measure=self.metrics.measure, degraded=self._degraded,
         )  # fmt: skip
         functions = Functions(project.functions)
         services.functions = functions.by_name
         env = Env(services, _bindings(project, self.store))
         return Generation(project, Gateway(env), env, functions)
+
+    def _degraded(self) -> tuple[str, ...]:
+        """What works differently just now."""
+        return self.store.guard.degraded if isinstance(self.store, Near) else ()
 
     def switch(self, generation: Generation) -> None:
         """`generation` answers from now on."""
@@ -119,6 +129,14 @@ def _canary(generation: Generation) -> Canary | None:
         return chosen(subject(request.headers.first, request.client), version, percent)
 
     return Canary(beside.gateway, beside.env, picked)
+
+
+def processes(project: Project) -> int:
+    """How many of this gateway count at once."""
+    workers = project.server.workers
+    if workers != "auto":
+        return workers
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _route_gauges(routes: Callable[[], Upstreams]) -> dict[str, Series]:

@@ -24,6 +24,7 @@ EVERY = [
     ("keys", "list"),
     ("keys", "revoke"),
     ("sessions", "purge"),
+    ("status",),
     ("build",),
     ("secrets", "put"),
     ("secrets", "list"),

@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "route": "wws.cli.route",
     "keys": "wws.cli.keys",
     "sessions": "wws.cli.sessions",
+    "status": "wws.cli.status",
     "build": "wws.cli.build",
     "secrets": "wws.cli.secrets",
 }

@@ -54,7 +54,7 @@ class Totals(Collector):
             if known is None:
                 known = self._families[name] = (kind, text, {})
             values = known[2]
-            both = _addition if kind in COUNTED else ONE_OF.get(name[name.rindex("_") :], _addition)
+            both = _addition if kind in COUNTED else ONE_OF.get(name[name.rfind("_") :], _addition)
             for sample, labels, value in samples:
                 key = (sample, tuple([(label, text) for label, text in labels]))
                 before = values.get(key)

@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "keys": "wws.cli.keys",
     "sessions": "wws.cli.sessions",
     "status": "wws.cli.status",
+    "state": "wws.cli.state",
     "build": "wws.cli.build",
     "secrets": "wws.cli.secrets",
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qsl
 
-from wws.bindings import KV, Clock, Counter
+from wws.bindings import KV, Clock, Counter, Kept
 from wws.stores.memory import MemoryStore
 from wws.stores.near import Near
 from wws.stores.redis_address import ALLOWED as REDIS
@@ -21,6 +21,10 @@ __all__ = ["Near", "Store", "open_for_serving", "open_store"]
 
 class Store(KV, Counter, Protocol):
     """What the self-hosted gateway needs of a store: values and exact counts in one, swept now and then, closed at the end."""
+
+    async def kept(self, key: str) -> Kept | None:
+        """What `get` gives, with the time until which it is kept. Raises `StoreError`."""
+        ...
 
     async def sweep(self, max_entries: int = 1000) -> int:
         """Removes up to `max_entries` that have expired; how many it did."""

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.clock import FakeClock
 from wws.bindings import MAX_VALUE, Clock, Kept
-from wws.stores import Store
+from wws.stores import Store, WholeStore
 from wws.stores.lmdb import LmdbStore
 from wws.stores.memory import MemoryStore
 
@@ -71,7 +71,7 @@ class KVContract:
         assert await store.get("k") is None
         assert (await store.list()).keys == []
 
-    async def test_until_when_a_value_is_kept(self, store: Store, clock: FakeClock) -> None:
+    async def test_until_when_a_value_is_kept(self, store: WholeStore, clock: FakeClock) -> None:
         assert await store.kept("nobody") is None
         await store.put("for ever", "v")
         await store.put("a minute", b"\x00v", 60.0)

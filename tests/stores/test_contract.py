@@ -10,7 +10,7 @@ import pytest
 from tests.stores.contract import STORES, CounterContract, KVContract, SweepContract
 from tests.support.clock import FakeClock
 from tests.support.redis import RedisClock, RedisServer
-from wws.stores import Store
+from wws.stores import Store, WholeStore
 from wws.stores.memory import MemoryStore
 from wws.stores.redis import RedisStore
 from wws.stores.redis_address import parse_redis
@@ -86,7 +86,7 @@ async def test_a_server_forgets_what_has_expired(store: Store, servers: list[Red
     assert sum(len(list(server.client.scan_iter())) for server in servers) == 0
 
 
-async def test_what_was_kept_in_one_store_is_kept_in_the_other(store: Store, tmp_path: Path, clock: FakeClock) -> None:
+async def test_what_was_kept_in_one_store_is_kept_in_the_other(store: WholeStore, tmp_path: Path, clock: FakeClock) -> None:
     """Out of each of the stores into a file, and from there into another one, and back into an empty one of its kind."""
     file, again, other = tmp_path / "file", tmp_path / "again", MemoryStore(clock)
     await store.put("v1:key:a", b'{"hash":"00"}', durable=True)

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from tests.support.clock import FakeClock
 from wws.errors import StoreError
-from wws.stores import Store
 from wws.stores.memory import MemoryStore
 from wws.stores.state_file import Imported, checked, export_state, group_of, import_state, records
 
@@ -28,7 +27,7 @@ VALUES = {
 }
 
 
-async def fill(store: Store) -> None:
+async def fill(store: MemoryStore) -> None:
     for key, value in VALUES.items():
         if "\ud800" not in key:
             await store.put(key, value, 600.0 if key.startswith("v1:sess:") else None)
@@ -41,7 +40,7 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def full(clock: FakeClock) -> Store:
+async def full(clock: FakeClock) -> MemoryStore:
     store = MemoryStore(clock)
     await fill(store)
     return store
@@ -56,7 +55,7 @@ def put(file: Path, content: bytes) -> None:
     file.write_bytes(content)
 
 
-async def test_the_file_is_its_owner_s_and_holds_no_pepper(full: Store, file: Path, clock: FakeClock) -> None:
+async def test_the_file_is_its_owner_s_and_holds_no_pepper(full: MemoryStore, file: Path, clock: FakeClock) -> None:
     await export_state(full, file, PEPPER, clock)
     mode, text, names = looked_at(file)
     assert mode == "600"
@@ -65,7 +64,7 @@ async def test_the_file_is_its_owner_s_and_holds_no_pepper(full: Store, file: Pa
     assert names == [file.name]  # no draft is left
 
 
-async def test_what_expired_meanwhile_is_left_out(full: Store, file: Path, clock: FakeClock) -> None:
+async def test_what_expired_meanwhile_is_left_out(full: MemoryStore, file: Path, clock: FakeClock) -> None:
     await export_state(full, file, PEPPER, clock)
     clock.advance(601)
     other = MemoryStore(clock)
@@ -73,7 +72,7 @@ async def test_what_expired_meanwhile_is_left_out(full: Store, file: Path, clock
     assert await other.get("v1:sess:00") is None
 
 
-async def test_what_is_there_is_newer(full: Store, file: Path, clock: FakeClock) -> None:
+async def test_what_is_there_is_newer(full: MemoryStore, file: Path, clock: FakeClock) -> None:
     """A session that was purged after the export stays purged."""
     await export_state(full, file, PEPPER, clock)
     await full.put("v1:sess:00", b"refused")
@@ -81,14 +80,14 @@ async def test_what_is_there_is_newer(full: Store, file: Path, clock: FakeClock)
     assert await full.get("v1:sess:00") == b"refused"
 
 
-async def test_a_file_that_is_there_stays(full: Store, file: Path, clock: FakeClock) -> None:
+async def test_a_file_that_is_there_stays(full: MemoryStore, file: Path, clock: FakeClock) -> None:
     put(file, b"precious")
     with pytest.raises(StoreError, match="is there already"):
         await export_state(full, file, PEPPER, clock)
     assert looked_at(file)[1] == b"precious"
 
 
-async def test_a_folder_that_is_not_there(full: Store, file: Path, clock: FakeClock) -> None:
+async def test_a_folder_that_is_not_there(full: MemoryStore, file: Path, clock: FakeClock) -> None:
     with pytest.raises(StoreError, match="cannot be written"):
         await export_state(full, file.parent / "nowhere" / "x", PEPPER, clock)
     with pytest.raises(StoreError, match="cannot be read"):
@@ -136,7 +135,7 @@ def edited(lines: list[bytes], at: int, line: str) -> bytes:
     ],
 )  # fmt: skip
 async def test_a_file_that_is_not_good_changes_nothing(
-    damage: object, says: str, full: Store, file: Path, clock: FakeClock
+    damage: object, says: str, full: MemoryStore, file: Path, clock: FakeClock
 ) -> None:
     await export_state(full, file, PEPPER, clock)
     lines = looked_at(file)[1].splitlines(keepends=True)
@@ -149,7 +148,7 @@ async def test_a_file_that_is_not_good_changes_nothing(
     assert len(other) == 0
 
 
-async def test_another_pepper_is_noticed(full: Store, file: Path, clock: FakeClock) -> None:
+async def test_another_pepper_is_noticed(full: MemoryStore, file: Path, clock: FakeClock) -> None:
     await export_state(full, file, PEPPER, clock)
     with pytest.raises(StoreError, match=r":1: made under another pepper.*WWS_PEPPER"):
         await asyncio.to_thread(checked, file, b"q" * 32)

@@ -12,7 +12,7 @@ from wws.bindings import Env
 from wws.cli.options import Config, Json, command
 from wws.cli.output import note, print_json, print_line, print_table
 from wws.cli.store import opened
-from wws.stores import Store
+from wws.stores import WholeStore
 from wws.stores.state_file import GROUPS, Group, Imported, checked, export_state, group_of, import_state, records
 
 app = command()
@@ -96,7 +96,7 @@ def stats(config: Config = None, json: Json = False) -> None:
         print_table(("file", "bytes used", "of", "full"), rows)
 
 
-async def _groups(store: Store) -> list[Group]:
+async def _groups(store: WholeStore) -> list[Group]:
     sums = {name: [0, 0] for _, name in GROUPS}
     async for key, kept in records(store):
         found = sums[group_of(key)]
@@ -105,7 +105,7 @@ async def _groups(store: Store) -> list[Group]:
     return [Group(name, count, size) for name, (count, size) in sums.items()]
 
 
-def _files(store: Store) -> tuple[tuple[str, int, int], ...]:
+def _files(store: WholeStore) -> tuple[tuple[str, int, int], ...]:
     """Of a store that has files."""
     files = getattr(store, "files", None)
     return () if files is None else files()
@@ -119,5 +119,5 @@ def _records(count: int) -> str:
     return f"{count} record{'' if count == 1 else 's'}"
 
 
-def _store(env: Env) -> Store:
-    return cast(Store, env.wws.kv)
+def _store(env: Env) -> WholeStore:
+    return cast(WholeStore, env.wws.kv)

@@ -16,15 +16,11 @@ if TYPE_CHECKING:
     from wws.stores.lmdb import LmdbStore
     from wws.stores.redis import RedisStore
 
-__all__ = ["Near", "Store", "open_for_serving", "open_store"]
+__all__ = ["Near", "Store", "WholeStore", "open_for_serving", "open_store"]
 
 
 class Store(KV, Counter, Protocol):
     """What the self-hosted gateway needs of a store: values and exact counts in one, swept now and then, closed at the end."""
-
-    async def kept(self, key: str) -> Kept | None:
-        """What `get` gives, with the time until which it is kept. Raises `StoreError`."""
-        ...
 
     async def sweep(self, max_entries: int = 1000) -> int:
         """Removes up to `max_entries` that have expired; how many it did."""
@@ -32,6 +28,14 @@ class Store(KV, Counter, Protocol):
 
     def close(self) -> None:
         """Lets go of files and memory."""
+        ...
+
+
+class WholeStore(Store, Protocol):
+    """A store itself, with nothing in front of it: what `open_store` gives."""
+
+    async def kept(self, key: str) -> Kept | None:
+        """What `get` gives, with the time until which it is kept. Raises `StoreError`."""
         ...
 
 

@@ -109,7 +109,7 @@ class LmdbStore:
         return record[_HEAD:]
 
     async def kept(self, key: str) -> Kept | None:
-        """See `Store`."""
+        """See `WholeStore`."""
         await self._writes.settled()
         value = await self.get(key)
         try:

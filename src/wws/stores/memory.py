@@ -54,7 +54,7 @@ class MemoryStore:
         return entry[0]
 
     async def kept(self, key: str) -> Kept | None:
-        """See `Store`."""
+        """See `WholeStore`."""
         value = await self.get(key)
         if value is None:
             return None

@@ -116,7 +116,7 @@ class RedisStore:
         return found
 
     async def kept(self, key: str) -> Kept | None:
-        """See `Store`. The end is told by this machine's clock."""
+        """See `WholeStore`. The end is told by this machine's clock."""
         value = await self.get(key)
         name = self._values + key.encode()
         left = await self._ask(name, packed("PTTL", name))  # -1: it does not expire; -2: it is gone

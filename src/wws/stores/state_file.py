@@ -28,7 +28,7 @@ from typing import Any, Final, NamedTuple
 from wws.bindings import Clock, Kept
 from wws.core.cache.key import STORED_PREFIX
 from wws.errors import StoreError
-from wws.stores import Store
+from wws.stores import WholeStore
 
 __all__ = ["GROUPS", "Group", "Imported", "checked", "export_state", "group_of", "import_state", "records"]
 
@@ -78,7 +78,7 @@ def group_of(key: str) -> str:
     return next(name for prefix, name in GROUPS if key.startswith(prefix))
 
 
-async def records(store: Store) -> AsyncIterator[tuple[str, Kept]]:
+async def records(store: WholeStore) -> AsyncIterator[tuple[str, Kept]]:
     """Every value there is, in the order of keys. What changes meanwhile may be in it or not. Raises `StoreError`."""
     cursor: str | None = None
     while True:
@@ -92,7 +92,7 @@ async def records(store: Store) -> AsyncIterator[tuple[str, Kept]]:
             return
 
 
-async def export_state(store: Store, file: Path, pepper: bytes, clock: Clock) -> int:
+async def export_state(store: WholeStore, file: Path, pepper: bytes, clock: Clock) -> int:
     """Writes the values of `store` into a new file, mode 0600, which has its name when it is whole; how many.
 
     Raises `StoreError`, for a file that is there already too. The file is written by a thread.
@@ -174,7 +174,7 @@ def checked(file: Path, pepper: bytes) -> int:
     return sum(1 for _ in _read(file, pepper))
 
 
-async def import_state(store: Store, file: Path, pepper: bytes, clock: Clock) -> Imported:
+async def import_state(store: WholeStore, file: Path, pepper: bytes, clock: Clock) -> Imported:
     """Writes the records of a file that `checked` finds good into `store`. Raises `StoreError`, before anything is written
     where the file is to blame.
 
@@ -200,7 +200,7 @@ async def import_state(store: Store, file: Path, pepper: bytes, clock: Clock) ->
     return Imported(written, present, expired)
 
 
-async def _put(store: Store, record: _Record, now: float, *, durable: bool) -> None:
+async def _put(store: WholeStore, record: _Record, now: float, *, durable: bool) -> None:
     ends = record.kept.expires_at
     ttl = None if ends is None else max(ends - now, 0.001)
     await store.put(record.key, record.kept.value, ttl, durable=durable)

@@ -26,6 +26,8 @@ __all__ = ["Code", "Function", "Handler", "invoke", "run"]
 Handler = Callable[[Any, Any, Any], Awaitable[Any]]
 
 _log = logging.getLogger("wws.functions")
+_MAX_PASSES: Final = 8
+"""Times a request may have passed a gateway of ours before: functions that fetch from functions, and no longer way than that."""
 _NO_REST: Final = ("", 0)
 
 
@@ -80,6 +82,8 @@ async def invoke(request: Request, env: Env, ctx: Context, route: Route) -> Resp
     function: Function | None = env.wws.functions.get(name)
     if function is None:
         raise Refusal("not_found", "This route names a function, and no function of that name is loaded here.")
+    if b"via" in request.headers.first and sum([v.count(b" wws") for n, v in request.headers.raw if n == b"via"]) >= _MAX_PASSES:
+        raise Refusal("loop_detected")
     params = request.params
     rest, depth = function.rest
     if rest and route.path.endswith("/*") and route.path.count("/") == depth + 1:

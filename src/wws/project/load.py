@@ -93,11 +93,23 @@ def _project(
     store = build.value(values, "kv.store")
     namespaces = tuple([table["binding"] for table in values.get("kv_namespaces", ())])
     variables = {**_free(secrets, namespaces), **values.get("vars", {})}
-    parts = {"policy": policy, "server": server, "store": without_login(store), "kv": namespaces, "vars": variables}
+    services = {table["binding"]: table["function"] for table in values.get("services", ()) if len(table) == 2}
     kv = build.kv(values)
-    version = build.version({**parts, "functions": functions.digest, "asked": kv})
-    policy = replace(policy, version=version)
-    return Project(path, policy, server, build.admin(values), store, namespaces, variables, warnings, home, functions, kv=kv)
+    parts = {
+        "policy": replace(policy, routes=()),
+        "routes": list(map(repr, policy.routes)),  # a route has no secret, and a project may have a thousand
+        "server": server,
+        "store": without_login(store),
+        "kv": namespaces,
+        "vars": variables,
+        "services": services,
+        "functions": functions.digest,
+        "asked": kv,
+    }
+    policy = replace(policy, version=build.version(parts))
+    return Project(
+        path, policy, server, build.admin(values), store, namespaces, variables, warnings, home, services, functions, kv=kv
+    )
 
 
 def _free(secrets: Mapping[str, str], namespaces: tuple[str, ...]) -> dict[str, Variable]:

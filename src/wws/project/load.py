@@ -92,8 +92,8 @@ def _project(
 ) -> Project:
     store = build.value(values, "kv.store")
     namespaces = tuple([table["binding"] for table in values.get("kv_namespaces", ())])
-    variables = {**_free(secrets, namespaces), **values.get("vars", {})}
     services = {table["binding"]: table["function"] for table in values.get("services", ()) if len(table) == 2}
+    variables = {**_free(secrets, (*namespaces, *services)), **values.get("vars", {})}
     kv = build.kv(values)
     parts = {
         "policy": replace(policy, routes=()),
@@ -112,9 +112,9 @@ def _project(
     )
 
 
-def _free(secrets: Mapping[str, str], namespaces: tuple[str, ...]) -> dict[str, Variable]:
+def _free(secrets: Mapping[str, str], bound: tuple[str, ...]) -> dict[str, Variable]:
     """The secrets that functions see as `env.NAME`: those whose name is not the gateway's own or a binding's already."""
-    taken = {*RESERVED, *namespaces}
+    taken = {*RESERVED, *bound}
     return {name: Secret(value) for name, value in secrets.items() if name not in taken and not name.startswith("_")}
 
 

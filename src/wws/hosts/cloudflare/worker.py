@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 
 import js
 import pyodide.ffi
-
 from workers import DurableObject, WorkerEntrypoint, import_from_javascript
+
 from wws.bindings import Namespace, SystemClock
 from wws.errors import ConfigError, Refusal
 from wws.functions.refuse import refuse

@@ -33,6 +33,8 @@ KV = "WWS_KV"
 """The binding of the namespace with sessions, API keys and cached answers."""
 COUNTERS = "WWS_COUNTERS"
 """The binding of the Durable Objects that count."""
+NEAR = 5.0
+"""Seconds that sessions and keys are remembered by an isolate."""
 
 _web = Web(js, pyodide.ffi)
 _log = logging.getLogger("wws.cloudflare")
@@ -83,7 +85,7 @@ def _ready(data: str) -> EdgeApp:
 
     bundle, pepper = read(json.loads(data), secret)
     clock = SystemClock()
-    kv = WorkersKV(_web, getattr(env, KV), clock.time)
+    kv = WorkersKV(_web, getattr(env, KV), clock.time, near=NEAR)
     seen = {name: WorkersKV(_web, getattr(env, name), clock.time, f"ns:{name}:") for name in bundle.kv_namespaces}
     app = _apps[data] = assemble(
         _web,

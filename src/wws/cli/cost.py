@@ -47,11 +47,11 @@ def _seconds(value: str) -> float:
 def cost(
     by: Annotated[
         list[str] | None,
-        typer.Option("--by", metavar="NAME", help=f"Add up by {', '.join(BY)}; repeat it. Default: day, model.", show_default=False),
+        typer.Option(
+            "--by", metavar="NAME", help=f"Add up by {', '.join(BY)}; repeat it. Default: day, model.", show_default=False
+        ),
     ] = None,
-    since: Annotated[
-        str, typer.Option("--since", metavar="WHEN", callback=_moment, help="A day, or how long ago.")
-    ] = "30d",
+    since: Annotated[str, typer.Option("--since", metavar="WHEN", callback=_moment, help="A day, or how long ago.")] = "30d",
     until: Annotated[
         str | None,
         typer.Option("--until", metavar="DAY", help="The first day that is left out; none when not given.", show_default=False),
@@ -111,8 +111,4 @@ def _without_price(project: Project, file: Path, since: float) -> list[str]:
     used = [row.of for row in costs(file, ["provider", "model"], since) if row.tokens_in or row.tokens_out]
     models = [(provider, model.removeprefix(f"{provider}/")) for provider, model in used]
     providers = project.policy.providers
-    return [
-        f"{provider}/{model}"
-        for provider, model in models
-        if price_of(providers[provider] if provider in providers else None, provider, model) is None
-    ]
+    return [f"{provider}/{model}" for provider, model in models if price_of(providers.get(provider), provider, model) is None]

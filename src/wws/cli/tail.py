@@ -23,7 +23,8 @@ _STYLES = {"2": "green", "3": "cyan", "4": "yellow", "5": "bold red"}
 @app.command()
 def tail(
     status: Annotated[
-        str | None, typer.Option("--status", metavar="STATUS", help="Such as 404 or 5xx; several with commas.", show_default=False)
+        str | None,
+        typer.Option("--status", metavar="STATUS", help="Such as 404 or 5xx; several with commas.", show_default=False),
     ] = None,
     route: Annotated[
         str | None, typer.Option("--route", metavar="PATH", help="A route's pattern, as in wws.toml.", show_default=False)
@@ -50,7 +51,14 @@ def tail(
     """
     remote = Remote(url, config)
     response = remote.open(
-        "GET", "/api/tail", status=status, route=route, user=user, function=function, errors="1" if errors else None, sample=sample
+        "GET",
+        "/api/tail",
+        status=status,
+        route=route,
+        user=user,
+        function=function,
+        errors="1" if errors else None,
+        sample=sample,
     )
     note(f"watching {remote.url}; end with Ctrl-C")
     show = _plain if json else _printer()

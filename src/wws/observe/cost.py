@@ -19,9 +19,7 @@ BY: Final = {
     "route": "route",
 }
 """What rows can be added up by, and how that is written in SQL. Days are UTC's."""
-_SUMS: Final = (
-    "SUM(requests), SUM(errors), SUM(attempts), SUM(tokens_in), SUM(tokens_out), SUM(tokens_cached), SUM(cost_usd)"
-)
+_SUMS: Final = "SUM(requests), SUM(errors), SUM(attempts), SUM(tokens_in), SUM(tokens_out), SUM(tokens_cached), SUM(cost_usd)"
 
 
 class Row(NamedTuple):

@@ -88,7 +88,7 @@ async def test_nothing_can_be_changed_here(method: str, path: str) -> None:
     assert (response.status, response.headers["allow"]) == (405, "GET, HEAD")
 
 
-@pytest.mark.parametrize("path", ["/", "/metrics/", "/metricsx", "/api/ai/chat", "/admin"])
+@pytest.mark.parametrize("path", ["/", "/metrics/", "/metricsx", "/v1/models", "/admin"])
 async def test_what_is_not_there(path: str) -> None:
     response = await World().ask(path)
     assert response.status == 404

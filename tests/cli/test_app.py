@@ -25,7 +25,16 @@ EVERY = [
     ("keys", "revoke"),
     ("sessions", "purge"),
     ("status",),
+    ("state", "export"),
+    ("state", "import"),
+    ("state", "stats"),
     ("build",),
+    ("deploy",),
+    ("versions",),
+    ("rollback",),
+    ("rollout",),
+    ("tail",),
+    ("cost",),
     ("secrets", "put"),
     ("secrets", "list"),
     ("secrets", "delete"),
@@ -34,7 +43,7 @@ EVERY = [
 
 def test_the_list_here_is_complete() -> None:
     assert {names[0] for names in EVERY} == set(COMMANDS)
-    for name in ("keys", "sessions", "secrets"):
+    for name in ("keys", "sessions", "secrets", "state"):
         listed = re.findall(r"^  (\w+) +[A-Z]", wws(name, "--help").out.split("Commands:")[1], re.MULTILINE)
         assert {names[1] for names in EVERY if names[0] == name} == set(listed)
 

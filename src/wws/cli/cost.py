@@ -94,7 +94,7 @@ def cost(
 
 def _total(rows: list[Row], width: int = 0) -> Row:
     sums = [sum(column) for column in zip(*[row[1:] for row in rows], strict=True)] or [0] * 7
-    return Row(("total", *[""] * (width - 1)) if width else (), *sums)  # type: ignore[arg-type]
+    return Row(("total", *[""] * (width - 1)) if width else (), *sums)
 
 
 def _cells(row: Row) -> tuple[str, ...]:

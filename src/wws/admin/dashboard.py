@@ -48,14 +48,13 @@ class Dashboard:
         self._release = release
         self._ledger = ledger
         self._time = time
-        self._page, self._policy = _page()
 
     def page(self) -> Response:
         """The page. Its policy allows its own script and style, by their digests, and nothing else."""
         return Response.html(
-            self._page,
+            _PAGE,
             headers={
-                "content-security-policy": self._policy, "cache-control": "no-cache", "x-content-type-options": "nosniff",
+                "content-security-policy": _POLICY, "cache-control": "no-cache", "x-content-type-options": "nosniff",
                 "referrer-policy": "no-referrer", "x-frame-options": "DENY",
             },
         )  # fmt: skip
@@ -103,3 +102,6 @@ def _page() -> tuple[str, str]:
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     return text, policy
+
+
+_PAGE, _POLICY = _page()

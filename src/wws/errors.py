@@ -5,6 +5,7 @@
     +-- Refusal            a request gets this answer instead of the one it asked for; `code` is a row of TABLE
     +-- FunctionError      a function of the project cannot be loaded: which, where, why
     +-- StoreError         a store could not do what it was asked (never: a key that is missing)
+    +-- QueueFull          a queue holds as many messages as it may
     +-- UpstreamError      the other side of an outgoing connection failed
         +-- ConnectFailed      no connection: refused, unreachable, DNS, TLS
         +-- UpstreamTimeout    silent for longer than `phase` allows
@@ -26,6 +27,7 @@ __all__ = [
     "ConnectFailed",
     "FunctionError",
     "Problem",
+    "QueueFull",
     "Refusal",
     "Row",
     "StoreError",
@@ -166,6 +168,16 @@ class FunctionError(WwsError):
 
 class StoreError(WwsError):
     """A store failed: gone, full, too slow, or holding what is not ours. Never a missing key."""
+
+
+class QueueFull(WwsError):
+    """A queue takes no more: it holds as many messages, dead letters included, as its `max_messages`."""
+
+    def __init__(self, queue: str, most: int) -> None:
+        super().__init__(
+            f"the queue {queue} holds its most of {most} messages, dead letters included: "
+            f"see `wws queues list`, and raise max_messages or purge it"
+        )
 
 
 class UpstreamError(WwsError):

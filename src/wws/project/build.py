@@ -25,13 +25,28 @@ from wws.core.policy import (
     Rule,
     Timeouts,
 )
+from wws.core.queue.delivery import Terms
+from wws.project.crons import Cron
 from wws.project.functions.folder import Folder
 from wws.project.kinds import OFF, shape
 from wws.project.schema import default
 from wws.project.secret import Secret
-from wws.project.settings import AdminSettings, ServerSettings
+from wws.project.settings import AdminSettings, QueueSettings, ServerSettings
 
-__all__ = ["FUNCTION", "KEYED", "PLACEHOLDER", "admin", "destination", "policy", "route", "server", "value", "version"]
+__all__ = [
+    "FUNCTION",
+    "KEYED",
+    "PLACEHOLDER",
+    "admin",
+    "crons",
+    "destination",
+    "policy",
+    "queues",
+    "route",
+    "server",
+    "value",
+    "version",
+]
 
 FUNCTION = "function:"
 
@@ -98,6 +113,31 @@ def policy(values: Values, functions: Folder | None = None) -> Policy:
         json_depth=value(values, "server.json_depth"),
         function_limit=value(values, "server.function_limit"),
         max_in_flight=value(values, "server.max_in_flight"),
+    )
+
+
+def crons(values: Values) -> tuple[Cron, ...]:
+    """`[triggers]`, each with its time zone."""
+    zone = value(values, "triggers.timezone")
+    return tuple([row._replace(timezone=row.timezone or zone) for row in value(values, "triggers.crons")])
+
+
+_TERMS = ("max_batch", "max_wait", "max_retries", "retry_delay", "visibility", "max_messages")
+
+
+def queues(values: Values) -> tuple[QueueSettings, ...]:
+    """`[[queues]]`."""
+    return tuple(
+        [
+            QueueSettings(
+                table["binding"],
+                table.get("function"),
+                Terms(**{name: table.get(name, default(f"queues[].{name}")) for name in _TERMS}),
+                table.get("dead_letter"),
+            )
+            for table in values.get("queues", ())
+            if "binding" in table
+        ]
     )
 
 

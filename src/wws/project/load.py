@@ -90,10 +90,12 @@ def _project(
     store = build.value(values, "kv.store")
     namespaces = tuple([table["binding"] for table in values.get("kv_namespaces", ())])
     variables = dict(values.get("vars", {}))
+    crons, queues = build.crons(values), build.queues(values)
     parts = {"policy": policy, "server": server, "store": without_login(store), "kv": namespaces, "vars": variables}
-    version = build.version({**parts, "functions": functions.digest})
+    version = build.version({**parts, "functions": functions.digest, "crons": crons, "queues": queues})
     policy = replace(policy, version=version)
-    return Project(path, policy, server, build.admin(values), store, namespaces, variables, warnings, home, functions)
+    project = Project(path, policy, server, build.admin(values), store, namespaces, variables, warnings, home, functions)
+    return replace(project, crons=crons, queues=queues)
 
 
 def _text(path: Path) -> str:

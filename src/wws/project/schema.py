@@ -50,6 +50,8 @@ TABLES: dict[str, str] = {
     "routes[].cache": "A cache of fixed ages for this route.",
     "functions": "The project's own functions: the files of a folder are routes, docs/functions.md tells how.",
     "kv_namespaces[]": "A key-value namespace that functions see as `env.NAME`.",
+    "triggers": "Functions that run by the clock: those with `async def scheduled(event, env, ctx)`.",
+    "queues[]": "A queue that functions see as `env.NAME`, and the function it is delivered to.",
     "vars": "Values that functions see as `env.NAME`; one taken from `${NAME}` is kept secret.",
 }  # fmt: skip
 
@@ -203,6 +205,24 @@ KEYS: tuple[Key, ...] = (
     Key("routes[].fresh_auth", k.duration("0s", "24h"), None, "Greatest age of the last online check of the session."),
     Key("functions.folder", k.PATH, '"functions"', "The folder, beside this file."),
     Key("kv_namespaces[].binding", k.BINDING, None, "Its name in `env`.", required=True),
+    Key("triggers.crons", k.CRONS, "[]", "When; a bare expression runs every function that has a `scheduled` handler."),
+    Key("triggers.timezone", k.ZONE, '"UTC"', "Whose clock the expressions mean."),
+    Key("queues[].binding", k.BINDING, None, "Its name in `env`.", required=True),
+    Key(
+        "queues[].function",
+        k.FUNCTION,
+        None,
+        "Who gets the messages, by `async def queue(batch, env, ctx)`; left out, nobody here.",
+    ),
+    Key("queues[].max_batch", k.whole(1, 100), "10", "Messages handed over at once."),
+    Key("queues[].max_wait", k.duration("0s", "60s"), '"0s"', "How long fewer than `max_batch` wait for more."),
+    Key("queues[].max_retries", k.whole(0, 100), "3", "Deliveries after the first; then a message is a dead letter."),
+    Key("queues[].retry_delay", k.duration("0s", "1h"), '"1s"', "Until the second delivery; doubled each time, up to an hour."),
+    Key("queues[].visibility", k.duration("1s", "12h"), '"60s"', "Until a message that was never settled is delivered again."),
+    Key("queues[].max_messages", k.whole(1, 10_000_000), "100000", "More are refused; dead letters count too."),
+    Key(
+        "queues[].dead_letter", k.BINDING, None, "The binding of a queue that takes dead letters; else they are kept in this one."
+    ),
     Key("vars.*", k.VARIABLE, None, "A text, number or flag."),
 )
 

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 from wws.core.policy import Policy
+from wws.core.queue.delivery import Terms
 from wws.errors import Problem
 from wws.project.address import Address
+from wws.project.crons import Cron
 from wws.project.functions.folder import Folder
 from wws.project.secret import Secret
 
-__all__ = ["AdminSettings", "Project", "ServerSettings", "Variable"]
+__all__ = ["AdminSettings", "Project", "QueueSettings", "ServerSettings", "Variable"]
 
 Variable = str | int | float | bool | Secret
 
@@ -44,11 +46,21 @@ class AdminSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueSettings:
+    """One of `[[queues]]`. `function` None: messages are taken and delivered elsewhere."""
+
+    binding: str
+    function: str | None = None
+    terms: Terms = Terms()
+    dead_letter: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """One wws.toml, checked. `warnings` do not stop anything but should be shown at the start.
 
     `vars` are the `[vars]`; those taken from the environment are `Secret`s, revealed only when handed to a function. `base` is
-    the home of a version that was deployed.
+    the home of a version that was deployed. Each of `crons` has its time zone.
     """
 
     path: Path
@@ -62,6 +74,8 @@ class Project:
     base: Path | None = None
     functions: Folder = field(default_factory=lambda: Folder(Path()))
     """The functions folder as it was read with the file. `functions.broken` should be shown as errors, and stop nothing."""
+    crons: tuple[Cron, ...] = ()
+    queues: tuple[QueueSettings, ...] = ()
 
     @property
     def folder(self) -> Path:

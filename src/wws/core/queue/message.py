@@ -26,7 +26,7 @@ _BYTES: Final = b"b"
 class Message:
     """`attempts` counts deliveries, the present one included. `sent` and `due` are wall seconds.
 
-    `receipt` names one delivery: what is said with the receipt of an earlier one is not heard. `reason` is why a dead letter is one.
+    `receipt` names one delivery: what is said with the receipt of an earlier one is not heard. `reason`: why it is dead.
     """
 
     id: str

@@ -12,6 +12,8 @@
         +-- UpstreamCut        closed before the answer was whole
         +-- UpstreamMalformed  sent what is not HTTP, or more than we accept
 
+Apart from the tree stands FunctionStopped, a BaseException.
+
 The `error_type` of a row is one of the closed set of names that logs and metrics use; they are grouped by whose fault
 it was: `caller_`, `policy_`, `provider_`, `dependency_`, `wws_`.
 """
@@ -26,6 +28,7 @@ __all__ = [
     "ConfigError",
     "ConnectFailed",
     "FunctionError",
+    "FunctionStopped",
     "Problem",
     "QueueFull",
     "Refusal",
@@ -165,6 +168,11 @@ class FunctionError(WwsError):
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems
         super().__init__("; ".join(map(str, problems)))
+
+
+class FunctionStopped(BaseException):
+    """Raised inside a function that holds up the event loop for longer than it may. Not an `Exception`: no handler of the
+    function's own is meant to catch it."""
 
 
 class StoreError(WwsError):

@@ -73,6 +73,11 @@ def open_jobs(url: str, base: Path, clock: Clock | None = None) -> JobStore:
         from wws.stores.lmdb_jobs import LmdbJobs
 
         return LmdbJobs(base / rest.partition("?")[0], clock)
+    if scheme in SCHEMES:
+        from wws.stores.redis import RedisStore
+        from wws.stores.redis_jobs import RedisJobs
+
+        return RedisJobs(RedisStore(parse_redis(url), clock, _PATIENCE), clock)
     from wws.stores.memory_jobs import MemoryJobs
 
     return MemoryJobs(clock)

@@ -23,6 +23,7 @@ from wws.bindings import Clock, SystemClock
 from wws.core.queue.delivery import Settlement, gather
 from wws.core.queue.message import Counts, Message
 from wws.errors import QueueFull
+from wws.stores.job_record import record, stored
 from wws.stores.lmdb_file import EXPIRES, File, packed_key
 from wws.stores.lmdb_turns import Turns
 
@@ -33,7 +34,6 @@ MAP_SIZE = 256 * 1024 * 1024
 SWEPT = 16
 """Expired claims removed with each new one."""
 
-_HEAD = Struct("<ddIHH")  # sent, due, attempts, and the lengths of receipt and reason
 _COUNTS = Struct("<IIQ")
 _Txn = Any  # lmdb's transaction
 
@@ -99,7 +99,7 @@ class LmdbJobs:
             first, ready, wait = look(txn)
             now, leased = self._time(), []
             for _, name in first[:ready]:
-                known = _message(name, txn.get(_key("m", queue, name)))
+                known = stored(name, txn.get(_key("m", queue, name)))
                 message = replace(known, due=now + visibility, attempts=known.attempts + 1, receipt=os.urandom(8).hex())
                 txn.delete(_due(queue, known.due, name))
                 _put(txn, queue, message)
@@ -116,8 +116,8 @@ class LmdbJobs:
             live, dead, number = _counted(txn, queue)
             now, settled = self._time(), 0
             for message, action, delay, reason in settlements:
-                record = txn.get(_key("m", queue, message.id))
-                if record is None or (known := _message(message.id, record)).receipt != message.receipt:
+                held = txn.get(_key("m", queue, message.id))
+                if held is None or (known := stored(message.id, held)).receipt != message.receipt:
                     continue
                 settled += 1
                 txn.delete(_due(queue, known.due, known.id))
@@ -129,7 +129,7 @@ class LmdbJobs:
                 if action == "dead":
                     dead += 1
                     letter = replace(known, due=now, receipt="", reason=reason)
-                    txn.put(_letter(queue, letter), _record(letter))
+                    txn.put(_letter(queue, letter), record(letter))
             _count(txn, queue, live, dead, number)
             return settled
 
@@ -154,9 +154,9 @@ class LmdbJobs:
 
         def work(txn: _Txn) -> list[Message]:
             if dead:
-                return [_message(_due_of(key)[1], record) for key, record in _range(txn, _key("x", queue), limit)]
+                return [stored(_due_of(key)[1], data) for key, data in _range(txn, _key("x", queue), limit)]
             names = [_due_of(key)[1] for key, _ in _range(txn, _key("d", queue), limit)]
-            return [_message(name, txn.get(_key("m", queue, name))) for name in names]
+            return [stored(name, txn.get(_key("m", queue, name))) for name in names]
 
         return self._turns.read(work)
 
@@ -166,9 +166,9 @@ class LmdbJobs:
         def work(txn: _Txn) -> int:
             live, dead, number = _counted(txn, queue)
             letters = list(_range(txn, _key("x", queue), limit))
-            for key, record in letters:
+            for key, data in letters:
                 txn.delete(key)
-                _put(txn, queue, replace(_message(_due_of(key)[1], record), due=self._time(), attempts=0, reason=""))
+                _put(txn, queue, replace(stored(_due_of(key)[1], data), due=self._time(), attempts=0, reason=""))
             _count(txn, queue, live + len(letters), dead - len(letters), number)
             return len(letters)
 
@@ -215,28 +215,15 @@ def _due_of(key: bytes) -> tuple[float, str]:
     return int(ticks, 16) / 1e6, name.decode()
 
 
-def _record(message: Message) -> bytes:
-    receipt, reason = message.receipt.encode(), message.reason.encode()[:1000]
-    head = _HEAD.pack(message.sent, message.due, message.attempts, len(receipt), len(reason))
-    return head + receipt + reason + message.body
-
-
-def _message(name: str, record: bytes) -> Message:
-    sent, due, attempts, receipt, reason = _HEAD.unpack_from(record)
-    middle, end = _HEAD.size + receipt, _HEAD.size + receipt + reason
-    texts = record[_HEAD.size : middle].decode(), record[middle:end].decode(errors="replace")
-    return Message(name, record[end:], sent, due, attempts, *texts)
-
-
 def _put(txn: _Txn, queue: str, message: Message) -> None:
-    txn.put(_key("m", queue, message.id), _record(message))
+    txn.put(_key("m", queue, message.id), record(message))
     txn.put(_due(queue, message.due, message.id), b"")
 
 
 def _counted(txn: _Txn, queue: str) -> tuple[int, int, int]:
     """Live messages, dead letters, and the number of the last message there ever was."""
-    record = txn.get(_key("q", queue))
-    return (0, 0, 0) if record is None else _COUNTS.unpack(record)
+    held = txn.get(_key("q", queue))
+    return (0, 0, 0) if held is None else _COUNTS.unpack(held)
 
 
 def _count(txn: _Txn, queue: str, live: int, dead: int, number: int) -> None:

@@ -97,7 +97,7 @@ TABLE: Final[dict[str, Row]] = {
     "origin_timeout": Row(504, _LATER, "dependency_unavailable", "The origin server did not answer in time."),
     "origin_malformed": Row(502, _LATER, "dependency_unavailable", "The origin server's answer is not valid HTTP."),
     # ours
-    "function_timeout": Row(504, _LATER, "wws_function_timeout", "The function did not end in time."),
+    "function_timeout": Row(504, _LATER, "wws_function", "The function did not end in time."),
     "auth_misconfigured": Row(500, _LATER, "wws_internal", "The gateway's own key for the auth server was refused."),
     "function_failed": Row(500, _LATER, "wws_function", "The function failed on this request."),
     "function_broken": Row(500, _LATER, "wws_function", "The function cannot be loaded. `wws check` and the log say why."),

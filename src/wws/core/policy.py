@@ -220,5 +220,7 @@ class Policy:
     json_depth: int = 64
     function_limit: int = 1024 * 1024
     """Largest body in bytes that a function reads."""
+    function_timeout: float = 30.0
+    """Seconds one run of a function may take, where its route does not say."""
     max_in_flight: int = 4096
     """Requests in progress in one process before the gateway sheds with 503 (Envoy's default is 1024 per cluster)."""

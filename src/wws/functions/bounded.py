@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import logging
+import types
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Final, TypeVar
 
+from wws.bindings import Context
 from wws.errors import Refusal
+from wws.functions.scope import Scope
 
-__all__ = ["GRACE", "bounded"]
+__all__ = ["GRACE", "OVERRUNS", "bounded", "goes_on_regardless", "within"]
 
 T = TypeVar("T")
 GRACE: Final = 1.0
 """Seconds a cancelled function gets to clean up before it is said to go on regardless."""
+OVERRUNS: Final = "wws_function_overruns"
+_log = logging.getLogger("wws.functions")
 
 
 async def bounded(work: Coroutine[Any, Any, T], seconds: float, goes_on: Callable[[], None]) -> T:
@@ -31,6 +37,60 @@ async def bounded(work: Coroutine[Any, Any, T], seconds: float, goes_on: Callabl
         return task.result()
     _abandon(task, goes_on)
     raise Refusal("function_timeout", f"The function did not end within {seconds:g} s.")
+
+
+async def within(work: Coroutine[Any, Any, T], seconds: float, goes_on: Callable[[], None]) -> T:
+    """`bounded` for work that never looks for its task: it gets one only when it begins to wait.
+
+    What the host itself lets it wait for without a task is passed on, and has its own end.
+    """
+    ended, value = await _begun(work)
+    return value if ended else await bounded(_carried(work, value), seconds, goes_on)
+
+
+@types.coroutine
+def _begun(work: Coroutine[Any, Any, T]) -> Generator[Any, Any, tuple[bool, Any]]:
+    """Whether the work has ended, and its result; else the future it waits for."""
+    try:
+        yielded = work.send(None)
+        while yielded is not None and not hasattr(yielded, "_asyncio_future_blocking"):  # what a task takes
+            try:
+                sent = yield yielded
+            except BaseException as error:
+                yielded = work.throw(error)
+            else:
+                yielded = work.send(sent)
+    except StopIteration as stop:
+        return True, stop.value
+    return False, yielded
+
+
+@types.coroutine
+def _rest(work: Coroutine[Any, Any, T], yielded: Any) -> Generator[Any, Any, T]:
+    try:
+        while True:
+            try:
+                sent = yield yielded
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                yielded = work.throw(error)
+            else:
+                yielded = work.send(sent)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+    finally:
+        work.close()
+
+
+async def _carried(work: Coroutine[Any, Any, T], yielded: Any) -> T:
+    return await _rest(work, yielded)
+
+
+def goes_on_regardless(function: str, env: Scope, ctx: Context) -> None:
+    """Tells of a function that did not end when it was cancelled."""
+    _log.error("function %s (%s) goes on although its time is over and it was cancelled; it is ignored", function, ctx.request_id)
+    env.wws.measure(OVERRUNS, (function,), 1)
 
 
 def _abandon(task: asyncio.Future[Any], goes_on: Callable[[], None]) -> None:

@@ -13,23 +13,23 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from wws.bindings import Context, Env
+from wws.bindings import Context
 from wws.core.queue.delivery import Settlement, Terms, settlements
 from wws.core.queue.message import Message
-from wws.errors import Refusal
-from wws.functions.bounded import bounded
+from wws.errors import FunctionStopped, Refusal
+from wws.functions.bounded import bounded, goes_on_regardless
 from wws.functions.queue import Batch
+from wws.functions.scope import Scope
 
-__all__ = ["DELIVERIES", "OVERRUNS", "RUNS", "Handler", "Ran", "ScheduledEvent", "deliver", "run_scheduled"]
+__all__ = ["DELIVERIES", "RUNS", "Handler", "Ran", "ScheduledEvent", "deliver", "run_scheduled"]
 
 _log = logging.getLogger("wws.functions")
 
-Handler = Callable[[Any, Env, Context], Awaitable[Any]]
+Handler = Callable[[Any, Any, Context], Awaitable[Any]]
 """`scheduled` or `queue` of a function's file."""
 
 RUNS = "wws_cron_runs"
 DELIVERIES = "wws_queue_deliveries"
-OVERRUNS = "wws_function_overruns"
 """Names of what is counted, see `Services.measure`."""
 
 
@@ -50,7 +50,7 @@ class Ran:
     error: str | None = None
 
 
-async def run_scheduled(function: str, handler: Handler, event: ScheduledEvent, env: Env, ctx: Context, timeout: float) -> Ran:
+async def run_scheduled(function: str, handler: Handler, event: ScheduledEvent, env: Scope, ctx: Context, timeout: float) -> Ran:
     """Runs a tick. Only cancellation is raised."""
     ran = await _run(function, handler, event, env, ctx, timeout)
     env.wws.measure(RUNS, (function, ran.outcome), 1)
@@ -62,7 +62,7 @@ async def deliver(
     handler: Handler,
     queue: str,
     messages: Sequence[Message],
-    env: Env,
+    env: Scope,
     ctx: Context,
     terms: Terms,
     timeout: float,
@@ -76,8 +76,8 @@ async def deliver(
     return found
 
 
-async def _run(function: str, handler: Handler, event: object, env: Env, ctx: Context, timeout: float) -> Ran:
-    goes_on = partial(_goes_on, function, env, ctx)
+async def _run(function: str, handler: Handler, event: object, env: Scope, ctx: Context, timeout: float) -> Ran:
+    goes_on = partial(goes_on_regardless, function, env, ctx)
     try:
         await bounded(_called(handler, event, env, ctx), timeout, goes_on)
     except asyncio.CancelledError:
@@ -85,6 +85,8 @@ async def _run(function: str, handler: Handler, event: object, env: Env, ctx: Co
         if task is None or task.cancelling():
             raise
         return Ran("error", "CancelledError")  # the function's own
+    except FunctionStopped as error:
+        return Ran("timeout", str(error))
     except Refusal as refusal:
         if refusal.code == "function_timeout":
             _log.error("function %s (%s): %s", function, ctx.request_id, refusal.message)
@@ -95,15 +97,10 @@ async def _run(function: str, handler: Handler, event: object, env: Env, ctx: Co
     return Ran("ok")
 
 
-async def _called(handler: Handler, event: object, env: Env, ctx: Context) -> None:
+async def _called(handler: Handler, event: object, env: Scope, ctx: Context) -> None:
     await handler(event, env, ctx)
 
 
 def _failed(function: str, ctx: Context, error: Exception) -> Ran:
     _log.error("function %s (%s) failed", function, ctx.request_id, exc_info=error)
     return Ran("error", f"{type(error).__name__}: {error}"[:500])
-
-
-def _goes_on(function: str, env: Env, ctx: Context) -> None:
-    _log.error("function %s (%s) goes on although its time is over and it was cancelled; it is ignored", function, ctx.request_id)
-    env.wws.measure(OVERRUNS, (function,), 1)

@@ -31,7 +31,7 @@ from wws.project.functions.folder import Folder
 from wws.project.kinds import OFF, shape
 from wws.project.schema import default
 from wws.project.secret import Secret
-from wws.project.settings import AdminSettings, QueueSettings, ServerSettings
+from wws.project.settings import AdminSettings, FunctionLimits, QueueSettings, ServerSettings
 
 __all__ = [
     "FUNCTION",
@@ -40,6 +40,7 @@ __all__ = [
     "admin",
     "crons",
     "destination",
+    "limits",
     "policy",
     "queues",
     "route",
@@ -111,6 +112,7 @@ def policy(values: Values, functions: Folder | None = None) -> Policy:
         routes=_routes(values, functions or Folder(Path())),
         json_limit=value(values, "server.json_limit"),
         json_depth=value(values, "server.json_depth"),
+        function_timeout=value(values, "functions.timeout"),
         function_limit=value(values, "server.function_limit"),
         max_in_flight=value(values, "server.max_in_flight"),
     )
@@ -120,6 +122,12 @@ def crons(values: Values) -> tuple[Cron, ...]:
     """`[triggers]`, each with its time zone."""
     zone = value(values, "triggers.timezone")
     return tuple([row._replace(timezone=row.timezone or zone) for row in value(values, "triggers.crons")])
+
+
+def limits(values: Values) -> FunctionLimits:
+    """The limits of `[functions]`."""
+    names = ("timeout", "block_after", "block_limit", "isolates", "isolate_queue")
+    return FunctionLimits(**{name: value(values, f"functions.{name}") for name in names})
 
 
 _TERMS = ("max_batch", "max_wait", "max_retries", "retry_delay", "visibility", "max_messages")

@@ -1,4 +1,4 @@
-"""Cron expressions: five fields as Debian's cron reads them, in UTC or a time zone by name.
+"""Cron expressions: five fields as Debian's cron reads them, or six with the seconds first, in UTC or a time zone by name.
 
 A tick whose hour does not exist on the day summer time begins runs right after the gap. On the day it ends, a tick at a fixed
 hour runs once, and one that repeats (`*/30 * * * *`) goes on through both hours, as in Debian's cron (man 8 cron).
@@ -34,7 +34,7 @@ def after(cron: str, timezone: str) -> Callable[[float], float]:
 
     from cronsim import CronSim, CronSimError
 
-    if len(cron.split()) != 5:
+    if len(cron.split()) not in (5, 6):
         raise ValueError(f'"{cron}" has not five fields: minute, hour, day of month, month, day of week')
     try:
         zone = UTC if timezone == "UTC" else ZoneInfo(timezone)

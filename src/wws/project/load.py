@@ -90,12 +90,12 @@ def _project(
     store = build.value(values, "kv.store")
     namespaces = tuple([table["binding"] for table in values.get("kv_namespaces", ())])
     variables = dict(values.get("vars", {}))
-    crons, queues = build.crons(values), build.queues(values)
+    crons, queues, limits = build.crons(values), build.queues(values), build.limits(values)
     parts = {"policy": policy, "server": server, "store": without_login(store), "kv": namespaces, "vars": variables}
-    version = build.version({**parts, "functions": functions.digest, "crons": crons, "queues": queues})
+    version = build.version({**parts, "functions": functions.digest, "crons": crons, "queues": queues, "limits": limits})
     policy = replace(policy, version=version)
     project = Project(path, policy, server, build.admin(values), store, namespaces, variables, warnings, home, functions)
-    return replace(project, crons=crons, queues=queues)
+    return replace(project, crons=crons, queues=queues, limits=limits)
 
 
 def _text(path: Path) -> str:

@@ -207,6 +207,26 @@ KEYS: tuple[Key, ...] = (
     Key("kv_namespaces[].binding", k.BINDING, None, "Its name in `env`.", required=True),
     Key("triggers.crons", k.CRONS, "[]", "When; a bare expression runs every function that has a `scheduled` handler."),
     Key("triggers.timezone", k.ZONE, '"UTC"', "Whose clock the expressions mean."),
+    Key(
+        "functions.timeout",
+        k.duration("10ms", "1h"),
+        '"30s"',
+        "How long one run may take; a function's own `timeout` goes before.",
+    ),
+    Key(
+        "functions.block_after",
+        k.duration("10ms", "1m"),
+        '"250ms"',
+        "A function that holds up all others for so long is told in the log.",
+    ),
+    Key(
+        "functions.block_limit",
+        k.duration("100ms", "1h"),
+        '"2s"',
+        "And is stopped after so long. One with `isolate` holds up nobody.",
+    ),
+    Key("functions.isolates", k.whole(1, 64), "2", "Processes for functions with `isolate`; each runs one request at a time."),
+    Key("functions.isolate_queue", k.whole(0, 10_000), "64", "Requests that may wait for such a process; more are answered 503."),
     Key("queues[].binding", k.BINDING, None, "Its name in `env`.", required=True),
     Key(
         "queues[].function",
@@ -226,7 +246,11 @@ KEYS: tuple[Key, ...] = (
     Key("vars.*", k.VARIABLE, None, "A text, number or flag."),
 )
 
-FUNCTION_KEYS: tuple[Key, ...] = ()
+FUNCTION_KEYS: tuple[Key, ...] = (
+    Key("isolate", k.FLAG, "false", "Run in a process of its own kind, which can be ended without harm to others."),
+    Key("memory", k.size("64MiB", "64GiB"), '"256MiB"', "Memory that an isolated function may take."),
+    Key("cpu", k.duration("100ms", "1h"), None, "Processor time that one run of an isolated function may take."),
+)
 """Keys of a function's `config` beside those it shares with `[[routes]]`."""
 
 

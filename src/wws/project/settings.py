@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from wws.core.policy import Policy
 from wws.core.queue.delivery import Terms
@@ -15,7 +16,7 @@ from wws.project.crons import Cron
 from wws.project.functions.folder import Folder
 from wws.project.secret import Secret
 
-__all__ = ["AdminSettings", "Project", "QueueSettings", "ServerSettings", "Variable"]
+__all__ = ["AdminSettings", "FunctionLimits", "Project", "QueueSettings", "ServerSettings", "Variable"]
 
 Variable = str | int | float | bool | Secret
 
@@ -43,6 +44,21 @@ class AdminSettings:
     tokens: dict[str, Secret] = field(default_factory=dict)
     keep: int = 5
     bundle_limit: int = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionLimits:
+    """`[functions]`, times in seconds: of one run, and of holding up the event loop until it is told, and stopped."""
+
+    timeout: float = 30.0
+    block_after: float = 0.25
+    block_limit: float = 2.0
+    isolates: int = 2
+    isolate_queue: int = 64
+
+    def of(self, settings: Mapping[str, Any]) -> float:
+        """The timeout of a function with this `config`."""
+        return float(settings.get("timeout", self.timeout))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +92,7 @@ class Project:
     """The functions folder as it was read with the file. `functions.broken` should be shown as errors, and stop nothing."""
     crons: tuple[Cron, ...] = ()
     queues: tuple[QueueSettings, ...] = ()
+    limits: FunctionLimits = FunctionLimits()
 
     @property
     def folder(self) -> Path:

@@ -120,7 +120,7 @@ def test_where_a_stack_stands() -> None:
     exec(compile("def call(work): return work()", place.__code__.co_filename, "exec"), ours)  # noqa: S102 - as the gateway's own
 
     def look() -> None:
-        frames.append(place(sys._getframe(1), f"{FOLDER}/"))
+        frames.append(place(sys._getframe(1), (f"{FOLDER}/",)))
 
     code()["through"](look)
     code()["through"](ours["call"], look)

@@ -48,18 +48,32 @@ class _Version(NamedTuple):
 class Jobs:
     """One process's share of them. `use` takes a version of the project, and every later run is of that version."""
 
-    def __init__(self, jobs: JobStore, store: Store, clock: Clock, measure: Callable[..., None], background: Background) -> None:
-        self._jobs = jobs
+    def __init__(
+        self, opens: Callable[[], JobStore], store: Store, clock: Clock, measure: Callable[..., None], background: Background
+    ) -> None:
+        self._opens = opens
+        self._store = store
         self._clock = clock
         self._background = background
         self._version: _Version | None = None
         self._measure = measure
-        self._consumers = Consumers(jobs, self._deliver)
-        self._scheduler = Scheduler(jobs, store, clock, self._tick, measure)
+        self._jobs: JobStore
+        self._consumers: Consumers | None = None  # until there is a queue or a schedule
+        self._scheduler: Scheduler
         self._loops: list[asyncio.Task[None]] = []
 
+    def _open(self) -> Consumers:
+        if self._consumers is None:
+            self._jobs = self._opens()
+            self._scheduler = Scheduler(self._jobs, self._store, self._clock, self._tick, self._measure)
+            self._consumers = Consumers(self._jobs, self._deliver)
+        return self._consumers
+
     def bindings(self, project: Project) -> dict[str, Queue]:
-        """The queues of a project, as functions see them."""
+        """The queues of a project, as functions see them. Raises `StoreError`."""
+        if not project.queues:
+            return {}
+        self._open()
         return {one.binding: Queue(self._jobs, one.binding, one.terms.max_messages, self._sent) for one in project.queues}
 
     def use(self, project: Project, env: Env) -> None:
@@ -70,9 +84,11 @@ class Jobs:
         if scheduled:
             visibility = project.limits.timeout + _MARGIN
             receivers.append(Receiver(QUEUE, QUEUE, Terms(max_batch=1, max_retries=0, visibility=visibility)))
-        self._consumers.use({one.queue: one for one in receivers})
-        self._scheduler.use(list(_schedules(project, scheduled)), project.limits.timeout)
-        if not self._loops and (project.crons or receivers):
+        if self._consumers is None and not receivers:
+            return
+        self._open().use({one.queue: one for one in receivers})
+        self._scheduler.use(list(_schedules(project, scheduled)), _longest(project))
+        if not self._loops:
             loop = asyncio.get_running_loop()
             self._loops = [loop.create_task(self._scheduler.keep()), loop.create_task(self._keep_counting())]
 
@@ -82,7 +98,7 @@ class Jobs:
         def read() -> list[tuple[tuple[str, ...], float]]:
             return [
                 ((name, state), float(getattr(counts, state)))
-                for name, counts in self._consumers.counts.items()
+                for name, counts in ({} if self._consumers is None else self._consumers.counts).items()
                 if name != QUEUE
                 for state in ("ready", "waiting", "dead")
             ]
@@ -91,19 +107,22 @@ class Jobs:
 
     async def drain(self, grace: float) -> None:
         """Begins nothing more, and gives what runs `grace` seconds to end."""
+        if self._consumers is None:
+            return
         for task in self._loops:
             task.cancel()
         await asyncio.gather(self._consumers.drain(grace), self._scheduler.drain(grace))
         self._jobs.close()
 
     async def _keep_counting(self) -> None:
+        consumers = self._open()
         while True:
-            await self._consumers.count()
+            await consumers.count()
             await asyncio.sleep(_COUNT)
 
     def _sent(self, queue: str, count: int) -> None:
         self._measure("wws_queue_sent", (queue,), count)
-        self._consumers.sent(queue)
+        self._open().sent(queue)
 
     async def _tick(self, schedule: Schedule, tick: float) -> None:
         await self._scheduled(schedule.function, ScheduledEvent(schedule.cron, datetime.fromtimestamp(tick, UTC)))
@@ -167,6 +186,12 @@ class Jobs:
             raise problem
 
         return fails
+
+
+def _longest(project: Project) -> float:
+    """The longest that a scheduled function may take."""
+    every = [project.limits.of(found.settings) for found in project.functions.functions.values() if "scheduled" in found.handlers]
+    return max(every, default=project.limits.timeout)
 
 
 def _settings(env: Env, name: str) -> Any:

@@ -94,9 +94,10 @@ async def _run(project: Project, demo: bool, loop: asyncio.AbstractEventLoop, st
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
     process.background(generation.functions.warm())
+    process.watchdog.start()
     await stop.wait()
     process.application.gateway.ready = False
-    await server.stop(GRACE)
+    await asyncio.gather(server.stop(GRACE), process.jobs.drain(GRACE))
     await process.background.drain(GRACE / 6)
     rounds.cancel()
     for other in (admin, origin):

@@ -23,6 +23,8 @@ from wws.hosts.server.application import Application, Canary, Observers
 from wws.hosts.server.background import Background
 from wws.hosts.server.crypto import CryptographyVerifier
 from wws.hosts.server.dialer import Dialer
+from wws.hosts.server.jobs import Jobs
+from wws.hosts.server.watchdog import Watchdog
 from wws.http import Request
 from wws.observe.ledger import Ledger
 from wws.observe.log import RequestLog
@@ -32,7 +34,7 @@ from wws.project.functions.loading import Functions
 from wws.project.pepper import pepper
 from wws.project.secret import Secret
 from wws.project.settings import Project
-from wws.stores import Store
+from wws.stores import Store, open_jobs
 
 __all__ = ["Generation", "Process", "Rollout"]
 
@@ -70,6 +72,10 @@ class Process:
         )
         self.background, self.dialer = Background(), Dialer(loop)
         self._replaced: list[Generation] = []
+        self.jobs = Jobs(
+            lambda: open_jobs(project.store_url, project.home), store, self.clock, self.metrics.measure, self.background
+        )
+        self.watchdog = Watchdog(loop, self.metrics.measure)
         self.generation: Generation
         self.application: Application
         self._observe = Observers(self.tally, self.log, self.clock.monotonic)
@@ -78,6 +84,7 @@ class Process:
         gauges["wws_upstream_connections_open"] = ("Upstream connections open.", lambda: float(self.dialer.open_connections))
         gauges["wws_tasks"] = ("Tasks of the event loop.", lambda: float(len(asyncio.all_tasks(loop))))
         self.metrics.series.update(_route_gauges(lambda: upstreams_of(self.application.env)))
+        self.metrics.series.update(self.jobs.series())
 
     def prepare(self, project: Project, policy: Policy, providers: Mapping[str, Provider]) -> Generation:
         """`project` made ready; `policy` and `providers` are its own, or have demo parts in them."""
@@ -87,7 +94,7 @@ class Process:
         )  # fmt: skip
         functions = Functions(project.functions)
         services.functions = functions.by_name
-        env = Env(services, _bindings(project, self.store))
+        env = Env(services, {**_bindings(project, self.store), **self.jobs.bindings(project)})
         return Generation(project, Gateway(env), env, functions)
 
     def switch(self, generation: Generation, rollout: Rollout | None = None) -> None:
@@ -109,6 +116,9 @@ class Process:
             self.application = Application(generation.gateway, generation.env, self.background, secrets.token_hex(5))
             self.application.use(generation.gateway, generation.env, canary)
         self.generation = generation
+        project = generation.project
+        self.watchdog.use(project.functions.root, project.limits.block_after, project.limits.block_limit)
+        self.jobs.use(project, generation.env)
 
     def _close_idle(self, next: Generation) -> None:
         """Lets go of the code of generations that were replaced and have answered their last request."""
@@ -119,6 +129,7 @@ class Process:
 
     def close(self) -> None:
         """Ends what is open; the store is whose who opened it."""
+        self.watchdog.stop()
         self.dialer.close()
         self.log.flush()
 

@@ -32,6 +32,8 @@ SIGNAL: Final = signal.SIGVTALRM
 """Nobody else uses it: the timers that send it (setitimer) are not for servers."""
 STUCK: Final = 5.0
 """Seconds after the first try to stop it at which code that takes no signals is given up, with its process."""
+_VERSIONS: Final = 4
+"""Folders of versions that may still run something."""
 _OURS: Final = str(Path(__file__).parents[2]) + "/"
 _GATEWAY: Final = "gateway"
 """What metrics call code that is none of the project's."""
@@ -50,15 +52,16 @@ class Place(NamedTuple):
         return f"function {self.function} ({self.file}:{self.line}, in {self.name})"
 
 
-def place(frame: FrameType | None, folder: str) -> tuple[Place | None, bool]:
-    """Where in `folder` the code of a stack stands, None where nowhere; and whether it may be interrupted there.
+def place(frame: FrameType | None, folders: tuple[str, ...]) -> tuple[Place | None, bool]:
+    """Where in `folders` the code of a stack stands, None where nowhere; and whether it may be interrupted there.
 
     Not where the gateway's own code has been called and stands in the midst of something.
     """
     outside = True
     while frame is not None:
         file = frame.f_code.co_filename
-        if folder and file.startswith(folder):
+        if file.startswith(folders):
+            folder = next(one for one in folders if file.startswith(one))
             name = file.removeprefix(folder).removesuffix(".py")
             return Place(name, file, frame.f_lineno or 0, frame.f_code.co_name), outside
         outside = outside and not file.startswith(_OURS)
@@ -78,7 +81,7 @@ class Watchdog:
         self._loop = loop
         self._measure = measure
         self._stuck = stuck
-        self._folder = ""
+        self._folders: tuple[str, ...] = ()
         self._after, self._limit, self._interval = 0.25, 2.0, 0.1
         self._beat = 0.0
         self._told = False
@@ -90,7 +93,7 @@ class Watchdog:
 
     def use(self, folder: Path, after: float, limit: float) -> None:
         """The project's code lies in `folder`; the loop may stand still for `after` seconds until it is told, `limit` in all."""
-        self._folder = f"{folder}/"
+        self._folders = tuple(dict.fromkeys([f"{folder}/", *self._folders]))[:_VERSIONS]
         self._after, self._limit = after, limit
         self._interval = max(min(after / 2, 0.1), 0.005)
 
@@ -102,11 +105,10 @@ class Watchdog:
 
     def stop(self) -> None:
         """Ends it."""
-        if self._over.is_set():
+        if self._over.is_set() or self._timer is None:
             return
         self._over.set()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.cancel()
         signal.signal(SIGNAL, self._before)
 
     def _tick(self) -> None:
@@ -120,7 +122,7 @@ class Watchdog:
             if still < self._after:
                 self._told, self._tries = False, 0
                 continue
-            found, _ = place(sys._current_frames().get(main), self._folder)
+            found, _ = place(sys._current_frames().get(main), self._folders)
             if not self._told:
                 self._told = True
                 self._tell(found, still)
@@ -150,7 +152,7 @@ class Watchdog:
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         """In the main thread: raises where the project's code stands, if that is what holds up the loop."""
-        found, may = place(frame, self._folder)
+        found, may = place(frame, self._folders)
         still = time.monotonic() - self._beat
         if found is None or not may or still < self._limit:
             return

@@ -156,11 +156,16 @@ def test_every_metric_is_on_the_page_with_its_labels() -> None:
     said = dict(re.findall(r"^\| `(wws_\w+)` \| ([\w, ]*) ?\|", page("docs/observability.md"), re.MULTILINE))
     source = SOURCE["observe/metrics.py"]
     found = dict(re.findall(r'"(wws_\w+)", "[^"]+",\s+(?:labels=)?\(([^)]*)\)', source))
-    assert len(found) == 25
+    assert len(found) == 26
     for name, labels in found.items():
         assert [label.strip() for label in said[name].split(",")] == re.findall(r'"(\w+)"', labels), name
-    others = set(re.findall(r'"(wws_\w+)"', SOURCE["hosts/server/main.py"] + SOURCE["hosts/server/process.py"]))
-    others |= {"wws_queue_messages"}
+    others = {"wws_queue_messages"} | set(
+        re.findall(r'"(wws_\w+)"', "".join([SOURCE[f"hosts/server/{name}.py"] for name in ("main", "process")]))
+    )
+    for name, labels in re.findall(r'"(wws_store_\w+)", "[^"]+"(?:, labels=\(("\w+"),\))?', SOURCE["observe/store.py"]):
+        assert said[name].strip() == labels.strip('"'), name
+        others.add(name)
+    assert "wws_store_errors" in others
     assert set(said) == set(found) | others
 
 

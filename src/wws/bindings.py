@@ -43,6 +43,7 @@ __all__ = [
     "Endpoint",
     "Env",
     "KeyPage",
+    "LIMIT_DEGRADED",
     "Namespace",
     "Provider",
     "Queues",
@@ -55,6 +56,7 @@ __all__ = [
 T = TypeVar("T")
 COOLDOWNS = "wws_cooldowns"
 QUEUE_WAIT = "wws_queue_wait_seconds"
+LIMIT_DEGRADED = "wws_limit_degraded"
 """What `Services.measure` is told of."""
 MAX_VALUE = 64 * 1024
 """Bytes of a KV value: the smallest of the platforms' limits (Deno KV, docs.deno.com/deploy/kv)."""
@@ -353,8 +355,10 @@ class Services:
     observe: Callable[[Request, Context, int, Outcome, int], None] = lambda request, ctx, status, outcome, sent: None
     """Told once of every finished request: its status, how it ended, body bytes sent."""
     measure: Callable[[str, tuple[str, ...], float], None] = lambda name, labels, value: None
-    """Told of what is counted beside requests: `COOLDOWNS` (provider, model, error_type; 1) and `QUEUE_WAIT` (provider, model;
-    seconds)."""
+    """Told of what is counted beside requests: `COOLDOWNS` (provider, model, error_type; 1), `QUEUE_WAIT` (provider, model;
+    seconds) and `LIMIT_DEGRADED` (rule; 1)."""
+    degraded: Callable[[], tuple[str, ...]] = lambda: ()
+    """What works differently just now because something the gateway depends on fails, as `/readyz` names it."""
     functions: Mapping[str, Any] = field(default_factory=dict)
     """The project's functions by name, each a `wws.functions.invoke.Function`."""
     state: dict[str, Any] = field(default_factory=dict)

@@ -237,7 +237,7 @@ class Gateway:
     def _readiness(self) -> Response:
         if not self.ready:
             return Response.json({"status": "draining", "degraded": []}, 503)
-        return Response.json({"status": "ready", "degraded": []})
+        return Response.json({"status": "ready", "degraded": list(self.env.wws.degraded())})
 
 
 def _too_many_failures(limit: LimitResult) -> Refusal:

@@ -24,13 +24,21 @@ EVERY = [
     ("keys", "list"),
     ("keys", "revoke"),
     ("sessions", "purge"),
+    ("queues", "list"),
+    ("queues", "peek"),
+    ("queues", "redrive"),
+    ("queues", "purge"),
+    ("trigger",),
     ("build",),
+    ("secrets", "put"),
+    ("secrets", "list"),
+    ("secrets", "delete"),
 ]
 
 
 def test_the_list_here_is_complete() -> None:
     assert {names[0] for names in EVERY} == set(COMMANDS)
-    for name in ("keys", "sessions"):
+    for name in ("keys", "sessions", "queues", "secrets"):
         listed = re.findall(r"^  (\w+) +[A-Z]", wws(name, "--help").out.split("Commands:")[1], re.MULTILINE)
         assert {names[1] for names in EVERY if names[0] == name} == set(listed)
 

@@ -265,7 +265,7 @@ async def test_a_record_of_another_key_opens_nothing(world: World) -> None:
 async def test_a_store_that_fails_is_never_a_401(world: World) -> None:
     _, key = await make(world)
     world.env.wws.kv = BrokenStore(world.kv, "get")
-    assert code(await world.ask(key)) == "503 auth_unavailable"
+    assert code(await world.ask(key)) == "503 store_unavailable"
 
 
 @pytest.fixture

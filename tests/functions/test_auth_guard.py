@@ -764,7 +764,7 @@ async def test_a_store_that_fails_is_never_a_401(world: World, supabase: Supabas
     world.env.wws.kv = BrokenStore(world.kv, "get")
     world.restart()
     result = await world.ask(token)
-    assert code(result) == UNAVAILABLE
+    assert code(result) == "503 store_unavailable"
     assert result.refusal is not None and result.refusal.retry_after == 5.0
 
 

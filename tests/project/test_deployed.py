@@ -6,9 +6,9 @@ import pytest
 
 from wws.errors import ConfigError
 from wws.project.bundle import open_bundle, pack
-from wws.project.deployed import load_version, served
+from wws.project.deployed import chosen, served
 from wws.project.load import load
-from wws.project.releases import LOCAL, Releases
+from wws.project.releases import LOCAL, Releases, State
 from wws.project.settings import Project
 
 OWN = """\
@@ -36,14 +36,14 @@ def deploy(own: Project, text: str) -> str:
     releases = Releases(own.home)
     bundle = open_bundle(pack("p", "1", "x", {"wws.toml": text.encode()})[1])
     with releases.changing():
-        releases.write(releases.add(bundle, 1.0, "admin"))
+        releases.record(releases.add(bundle, 1.0, "admin"))
     return bundle.version
 
 
 def activate(own: Project, version: str, percent: float = 100) -> None:
     releases = Releases(own.home)
     with releases.changing():
-        releases.write(releases.state().rolled_out(version, percent))
+        releases.record(releases.state().rolled_out(version, percent))
 
 
 VERSION = """\
@@ -62,7 +62,8 @@ to = "origin"
 
 
 def test_without_a_deployment_it_is_the_folder_s(own: Project) -> None:
-    assert served(own, ENVIRON) == (own, LOCAL, None, "", 0.0)
+    assert served(own, ENVIRON) is own
+    assert own.release == LOCAL
     assert own.home == own.folder
 
 
@@ -71,26 +72,27 @@ def test_a_version_brings_all_but_what_is_the_machine_s(own: Project) -> None:
     version = deploy(own, VERSION)
     activate(own, version)
     found = served(own, ENVIRON)
-    assert found.version == version
-    assert (found.project.server, found.project.admin, found.project.store_url) == (own.server, own.admin, own.store_url)
-    assert found.project.home == own.home
-    assert found.project.folder == Releases(own.home).folder / version
-    assert found.project.policy.origins == {"default": "http://127.0.0.1:4000"}
-    assert found.project.vars["GREETING"].reveal() == "from-home"  # type: ignore[union-attr]
+    assert found.release == version
+    assert (found.server, found.admin, found.store_url) == (own.server, own.admin, own.store_url)
+    assert found.home == own.home
+    assert found.folder == Releases(own.home).folder / version
+    assert found.policy.origins == {"default": "http://127.0.0.1:4000"}
+    assert found.vars["GREETING"].reveal() == "from-home"  # type: ignore[union-attr]
 
 
 def test_a_rollout_is_served_beside(own: Project) -> None:
     version = deploy(own, VERSION.replace("${WHO}", "new"))
     activate(own, version, 10)
     found = served(own, ENVIRON)
-    assert (found.version, found.canary_version, found.percent) == (LOCAL, version, 10)
-    assert found.canary is not None and found.canary.vars == {"GREETING": "new"}
+    assert (found.release, found.rollout and found.rollout.percent) == (LOCAL, 10)
+    assert found.rollout is not None
+    assert (found.rollout.project.release, found.rollout.project.vars) == (version, {"GREETING": "new"})
 
 
 def test_what_a_version_lacks_is_told_with_its_file(own: Project) -> None:
     version = deploy(own, VERSION)
     with pytest.raises(ConfigError, match=r"releases/.*/wws.toml:8: vars.GREETING: WHO is not set"):
-        load_version(own, version, ENVIRON)
+        chosen(own, State(active=version), ENVIRON)
 
 
 def test_a_broken_state_stops_the_start(own: Project) -> None:

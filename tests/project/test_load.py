@@ -356,12 +356,16 @@ def test_the_version_changes_with_what_is_configured_and_not_with_secrets() -> N
         '[limits]\n"/x" = "1/s"',
         "[server]\nworkers = 2",
         '[kv]\nstore = "memory:"',
+        '[kv]\nstore = "redis://:planted@a"',
+        '[kv]\nstore = "redis://:planted@b"',
+        "[kv]\ninstances = 2",
         '[[kv_namespaces]]\nbinding = "A"',
         "[vars]\nA = 1",
         "[vars]\nA = 2",
         '[server]\nlisten = "127.0.0.1:9"',
     ]
     assert len({same, *map(version, changes)}) == len(changes) + 1
+    assert version('[kv]\nstore = "redis://:planted@a"') == version('[kv]\nstore = "redis://:other@a"'), "no secret goes into it"
 
 
 def test_a_project_is_plain_data() -> None:
@@ -375,11 +379,14 @@ def test_a_project_is_plain_data() -> None:
         "server",
         "admin",
         "base",
+        "release",
+        "rollout",
         "store_url",
         "kv_namespaces",
         "vars",
         "warnings",
         "functions",
+        "kv",
     }
     assert found.folder == Path("nowhere")
 

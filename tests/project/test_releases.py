@@ -24,7 +24,7 @@ def having(*versions: str) -> State:
 def added(releases: Releases, text: str = "") -> str:
     with releases.changing():
         found = bundle(text)
-        releases.write(releases.add(found, 1.0, "admin"))
+        releases.record(releases.add(found, 1.0, "admin"))
     return found.version
 
 
@@ -113,7 +113,8 @@ def test_files_go_with_their_release(tmp_path: Path) -> None:
     (releases.folder / ".new-left-by-a-crash").mkdir()
     with releases.changing():
         state = releases.state()
-        releases.write(replace(state, releases=state.releases[1:]))
+        releases.record(replace(state, releases=state.releases[1:]))
+        releases.clean(releases.state())
     assert {path.name for path in releases.folder.iterdir() if path.is_dir()} == {second}
     assert not releases.config(first).exists()
 
@@ -131,3 +132,11 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / ".wws").write_text("in the way")
     with pytest.raises(ReleaseError, match="cannot be written"), Releases(tmp_path).changing():
         raise AssertionError("not reached")
+
+
+def test_one_change_at_a_time(tmp_path: Path) -> None:
+    one, two = Releases(tmp_path), Releases(tmp_path)
+    with one.changing(), pytest.raises(ReleaseError, match="another change"), two.changing():
+        raise AssertionError("not reached")
+    with two.changing():
+        assert two.state() == State()

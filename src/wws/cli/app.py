@@ -26,6 +26,7 @@ COMMANDS: dict[str, str] = {
     "queues": "wws.cli.queues",
     "trigger": "wws.cli.trigger",
     "build": "wws.cli.build",
+    "secrets": "wws.cli.secrets",
 }
 
 

@@ -222,5 +222,7 @@ class Policy:
     """Largest body in bytes that a function reads."""
     function_timeout: float = 30.0
     """Seconds one run of a function may take, where its route does not say."""
+    local_share: float = 1.0
+    """The part of each limit that this process admits by itself while the store fails: one by all processes that share it."""
     max_in_flight: int = 4096
     """Requests in progress in one process before the gateway sheds with 503 (Envoy's default is 1024 per cluster)."""

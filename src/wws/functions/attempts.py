@@ -95,7 +95,9 @@ class _Attempts:
     async def run(self) -> Response:
         """Tries until one answers, none is left, or the budget is spent."""
         while self.made < self.budget:
-            upstream = await self._admitted()
+            upstream: Upstream | None = self.routes.of(self.candidates[self.at])
+            if upstream is None or not upstream.admits(self.clock()):
+                upstream = await self._admitted()
             if upstream is None:
                 break
             gate = upstream.gate

@@ -98,7 +98,7 @@ async def auth_guard(request: Request, env: Env) -> AuthResult:
         else:
             return _refused(credential.code or "missing_credential", message=credential.message)
     except StoreError:
-        return _refused("auth_unavailable", RETRY_AFTER)
+        return _refused("store_unavailable", RETRY_AFTER)
     user = result.user
     return result if user is None or user.scopes is None or route is None else _in_scope(result, user.scopes, route)
 

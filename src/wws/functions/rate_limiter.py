@@ -6,8 +6,8 @@
 
 A route's limit, and the default, are counted for each route apart: "per user and endpoint".
 
-When the store fails, the same limits are counted in this process alone and the result says `degraded`. Never is a request let
-through uncounted.
+When the store fails, this process counts alone, against its share of the limit (`Policy.local_share`), and the result says
+`degraded`. Never is a request let through uncounted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from wws.bindings import Counter, Env
+from wws.bindings import LIMIT_DEGRADED, Counter, Env
 from wws.core.limit import subject
 from wws.core.limit.counts import Counts
 from wws.core.limit.decision import Decision
@@ -31,6 +31,7 @@ __all__ = ["LimitResult", "address_limiter", "blocked", "counted", "give_back", 
 _STATE: Final = "rate_limiter"
 _LOCAL_KEYS: Final = 100_000
 _BLOCKED_KEYS: Final = 10_000
+_KEYS: Final = 4096
 _ROUTES: Final = 1024
 """Routes a resolver remembers its answer for; a policy has far fewer."""
 _CLOCK_GRAIN: Final = 1e-6
@@ -106,13 +107,26 @@ class _Resolver:
 class _Memory:
     """What this process remembers: how the policy reads, who is refused until when, and counts for when the store is gone."""
 
-    __slots__ = ("blocked", "local", "resolver", "take_now")
+    __slots__ = ("blocked", "keys", "local", "resolver", "take_now")
 
     def __init__(self, policy: Policy, counter: Counter) -> None:
         self.resolver = _Resolver(policy)
+        self.keys: dict[str, dict[str, str]] = {}  # by endpoint and user
         self.take_now: Callable[..., Decision] | None = getattr(counter, "take_now", None)
         self.blocked: OrderedDict[str, tuple[float, float]] = OrderedDict()  # key -> monotonic end of refusal, of the limit
         self.local = Counts(_LOCAL_KEYS)
+
+    def key(self, user: str, endpoint: str) -> str:
+        """The store's key of a user's count."""
+        keys = self.keys.get(endpoint)
+        if keys is None:
+            keys = self.keys[endpoint] = {}
+        known = keys.get(user)
+        if known is None:
+            if len(keys) >= _KEYS:
+                keys.clear()
+            known = keys[user] = f"v1:rate:{subject.user(user)}:{endpoint}"
+        return known
 
     def refused(self, key: str, rule: Limit, now: float) -> LimitResult | None:
         """The refusal that is known already."""
@@ -161,7 +175,8 @@ def counted(request: Request, env: Env) -> LimitResult | None:
     take_now = memory.take_now
     if take_now is None:
         return None
-    key, clock = _key(request, rule.endpoint), env.wws.clock
+    user, clock = request.user, env.wws.clock
+    key = _key(request, rule.endpoint) if user is None else memory.key(user.id, rule.endpoint)
     if memory.blocked:
         known = memory.refused(key, rule, clock.monotonic())
         if known is not None:
@@ -170,15 +185,23 @@ def counted(request: Request, env: Env) -> LimitResult | None:
     try:
         decision = take_now(key, rule.count, rule.period, 1, now, burst=rule.burst)
     except StoreError:
-        return _locally(memory, key, rule, 1, now)
+        return _locally(env, memory, key, rule, 1, now)
     if not decision.allowed:
         memory.block(key, decision, clock.monotonic())
     return _RESULT(LimitResult, (decision.allowed, decision.remaining, decision.retry_after, rule, decision, (), key, now))
 
 
-def _locally(memory: _Memory, key: str, rule: Limit, cost: int, now: float) -> LimitResult:
-    local = memory.local.take(key, rule.count, rule.period, cost, now, rule.burst)
+def _locally(env: Env, memory: _Memory, key: str, rule: Limit, cost: int, now: float) -> LimitResult:
+    env.wws.measure(LIMIT_DEGRADED, (rule.name,), 1.0)
+    count, burst = _share(rule, env.wws.policy.local_share)
+    local = memory.local.take(key, count, rule.period, min(cost, count if burst is None else burst), now, burst)
     return LimitResult(local.allowed, local.remaining, local.retry_after, rule, None, _DEGRADED, key, now)
+
+
+def _share(rule: Limit, share: float) -> tuple[int, int | None]:
+    """The count and the burst of a limit that one process may admit alone."""
+    burst = rule.burst
+    return max(1, int(rule.count * share)), None if burst is None else max(1, int(burst * share))
 
 
 async def rate_limiter(request: Request, env: Env) -> LimitResult:
@@ -231,7 +254,8 @@ async def give_back(result: LimitResult, env: Env) -> None:
     memory = _memory(env)
     memory.blocked.pop(result.key, None)
     if result.degraded:
-        memory.local.give(result.key, rule.count, rule.period, 1, result.taken_at, rule.burst)
+        count, burst = _share(rule, env.wws.policy.local_share)
+        memory.local.give(result.key, count, rule.period, 1, result.taken_at, burst)
         return
     try:
         await env.wws.counter.give(result.key, rule.count, rule.period, 1, result.taken_at, burst=rule.burst)
@@ -249,7 +273,7 @@ async def _take(env: Env, memory: _Memory, key: str, rule: Limit, cost: int) -> 
     try:
         decision = await services.counter.take(key, rule.count, rule.period, cost, burst=rule.burst)
     except StoreError:
-        return _locally(memory, key, rule, cost, now)
+        return _locally(env, memory, key, rule, cost, now)
     if not decision.allowed and cost == 1:
         memory.block(key, decision, services.clock.monotonic())
     return LimitResult(decision.allowed, decision.remaining, decision.retry_after, rule, decision, (), key, now)

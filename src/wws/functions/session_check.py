@@ -49,7 +49,7 @@ class Refused(NamedTuple):
 
 INVALID = Refused("invalid_api_key")
 BUSY = Refused("auth_unavailable", 1.0, definite=False)
-STORE_DOWN = Refused("auth_unavailable", RETRY_AFTER, definite=False)
+STORE_DOWN = Refused("store_unavailable", RETRY_AFTER, definite=False)
 MISCONFIGURED = Refused("auth_misconfigured", definite=False)
 
 

@@ -21,6 +21,7 @@ from wws.http import Outcome, Request
 from wws.observe.tally import Cell
 
 Level = Literal["all", "errors", "off"]
+_MILLIS: Final = [f'{milli:03},"request_id":"' for milli in range(1000)]
 FLUSH: Final = 0.2  # seconds that lines wait to be written together
 _MOST: Final = 256 * 1024  # bytes that may wait
 _TEXTS: Final = 4096
@@ -30,6 +31,11 @@ _NAME: Final = 128  # characters of a name that a caller chose; those there are,
 _SECRETS: Final = re.compile(
     r"(?:sk-|sb_secret_|sb_publishable_|syn_|wws_live_|eyJ)[A-Za-z0-9_\-.]{6,}|Bearer\s+\S+", re.IGNORECASE
 )
+
+
+def mask(text: str) -> str:
+    """`text` without what looks like a credential."""
+    return _SECRETS.sub("***", text)
 
 
 class Redacting(logging.Filter):
@@ -82,23 +88,38 @@ class RequestLog:
         if self._level == "off" or (self._level == "errors" and status < 500):
             return
         trail = ctx.trail
-        now = int(self._time() * 1000)
+        time = self._time()
+        now = int(time)
         if now != self._now:
-            self._now, self._stamp = now, f'{{"ts":{now // 1000}.{now % 1000:03},"request_id":"'
-        usage, size = trail.usage, request.body.length
+            self._now, self._stamp = now, f'{{"ts":{now}.'
+        usage, size, upstream = trail.usage, request.body.length, trail.upstream
+        own = total if upstream is None else total - upstream
+        tail = cell.tail
+        if (
+            usage is not None and size is not None and tail
+            and len(trail.attempts) < 2 and trail.model_requested is None and not trail.degraded
+        ):  # fmt: skip
+            # Nearly every answer of a model: in one piece.
+            line = (
+                f'{self._stamp}{_MILLIS[int((time - now) * 1000)]}{ctx.request_id}","duration_ms":{ms(total)},'
+                f'"overhead_ms":{ms(own)},"bytes_in":{size},"bytes_out":{sent},"tokens_in":{usage.tokens_in},'
+                f'"tokens_out":{usage.tokens_out},"tokens_cached":{usage.tokens_cached}{_retries(request)}{tail}'
+            )
+            self._take(line)
+            return
         line = (
-            f'{self._stamp}{ctx.request_id}","duration_ms":{ms(total)},"overhead_ms":{ms(total - (trail.upstream or 0.0))},'
-            f'"bytes_in":{"null" if size is None else size},"bytes_out":{sent}'
+            f'{self._stamp}{_MILLIS[int((time - now) * 1000)]}{ctx.request_id}","duration_ms":{ms(total)},'
+            f'"overhead_ms":{ms(own)},"bytes_in":{"null" if size is None else size},"bytes_out":{sent}'
         )
         if usage is not None:
             line += f',"tokens_in":{usage.tokens_in},"tokens_out":{usage.tokens_out},"tokens_cached":{usage.tokens_cached}'
         if len(trail.attempts) > 1 or trail.model_requested is not None or trail.degraded:
             line += self._particulars(trail)
         if trail.reason is not None:
-            retries = request.headers.first.get(b"x-stainless-retry-count")
-            if retries is not None and retries.isdigit():
-                line += f',"client_retry_count":{int(retries[:6])}'
-        line += cell.tail or self._tail(request, ctx, status, outcome, cell)
+            line += _retries(request)
+        self._take(line + (tail or self._tail(request, ctx, status, outcome, cell)))
+
+    def _take(self, line: str) -> None:
         self._lines.append(line)
         self._size += len(line)
         if self._size > _MOST:
@@ -131,7 +152,7 @@ class RequestLog:
             "config_version": self._version,
         }
         if user is not None:
-            fields["subject_hash"] = self._subject(user.id)
+            fields["subject_hash"] = self.subject(user.id)
             if user.key_id is not None:
                 fields["key_id"] = user.key_id
         if trail.limit_rule is not None:
@@ -161,7 +182,8 @@ class RequestLog:
             known = self._texts[value] = codec.encode(value).decode()
         return known
 
-    def _subject(self, user_id: str) -> str:
+    def subject(self, user_id: str) -> str:
+        """A user as the log names them: a keyed digest of the id."""
         return hashlib.blake2b(user_id.encode(), key=self._pepper[:64], digest_size=8).hexdigest()
 
     def flush(self) -> None:
@@ -174,6 +196,11 @@ class RequestLog:
             self._lines.clear()
             self._size = 0
             self._write(data)
+
+
+def _retries(request: Request) -> str:
+    retries = request.headers.first.get(b"x-stainless-retry-count")
+    return "" if retries is None or not retries.isdigit() else f',"client_retry_count":{int(retries[:6])}'
 
 
 def _to_stderr(data: bytes) -> None:

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from wws.bindings import COOLDOWNS, QUEUE_WAIT
+from wws.bindings import COOLDOWNS, LIMIT_DEGRADED, QUEUE_WAIT
 from wws.observe.tally import BUCKETS, Cell, Key, Tally
 
 MAX_SERIES = 2000
@@ -75,6 +75,7 @@ class Metrics(Collector):
         self._attempts: dict[Labels, int] = {}
         self._retries: dict[Labels, int] = {}
         self._fallbacks: dict[Labels, int] = {}
+        self._degraded: dict[Labels, int] = {}
         self._cooldowns: dict[Labels, int] = {}
         self._queue_waits: dict[Labels, Histogram] = {}
         self._upstream: dict[Labels, Histogram] = {}
@@ -86,6 +87,8 @@ class Metrics(Collector):
         self._events: dict[str, dict[Labels, int]] = {name: {} for name, _, _ in EVENTS}
         self.gauges: dict[str, tuple[str, Callable[[], float]]] = {}
         self.series: dict[str, Series] = {}
+        self.others: list[Callable[[], Families]] = []
+        """Whole families of others."""
         tally.reader(self.absorb)
 
     def absorb(self, cells: dict[Key, Cell]) -> None:
@@ -126,6 +129,8 @@ class Metrics(Collector):
             counts = [0] * (len(BUCKETS) + 1)
             counts[bisect_left(BUCKETS, value)] = 1
             _histogram(self._queue_waits, (labels[0], OTHER) if full else labels).add(counts, value)
+        elif name == LIMIT_DEGRADED:
+            _count(self._degraded, labels, int(value))
         else:
             events = self._events[name]
             full = len(events) >= MAX_SERIES and labels not in events
@@ -156,6 +161,7 @@ class Metrics(Collector):
             ("wws_cooldowns", "Models left alone for a while.", ("provider", "model", "error_type"), self._cooldowns),
             ("wws_tokens", "Tokens, as the providers counted them.", ("provider", "model", "direction"), self._tokens),
             ("wws_auth", "Credentials checked.", ("source", "verdict"), self._auth),
+            ("wws_limit_degraded", "Requests counted in this process, for the store failed.", ("rule",), self._degraded),
             ("wws_limit_decisions", "Rate limit decisions.", ("rule", "decision"), self._limits),
             ("wws_cache", "Cache lookups.", ("route", "outcome"), self._cache),
             ("wws_stream_end", "Streams ended.", ("provider", "reason"), self._streams),
@@ -183,6 +189,8 @@ class Metrics(Collector):
             for key, level in read_all():
                 gauge.add_metric([*key], level)
             yield gauge
+        for more in self.others:
+            yield from more()
         info = GaugeMetricFamily("wws_config_info", "The configuration in force.", labels=("version",))
         info.add_metric([self._version], 1)
         yield info

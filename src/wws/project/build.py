@@ -31,7 +31,7 @@ from wws.project.functions.folder import Folder
 from wws.project.kinds import OFF, shape
 from wws.project.schema import default
 from wws.project.secret import Secret
-from wws.project.settings import AdminSettings, FunctionLimits, QueueSettings, ServerSettings
+from wws.project.settings import AdminSettings, FunctionLimits, QueueSettings, ServerSettings, StoreSettings
 
 __all__ = [
     "FUNCTION",
@@ -40,6 +40,7 @@ __all__ = [
     "admin",
     "crons",
     "destination",
+    "kv",
     "limits",
     "policy",
     "queues",
@@ -81,6 +82,11 @@ def server(values: Values, folder: Path) -> ServerSettings:
     if settings["admin"] == OFF:
         settings["admin"] = None
     return ServerSettings(**settings, cert=file("cert"), key=file("key"))
+
+
+def kv(values: Values) -> StoreSettings:
+    """`[kv]`, but for the address."""
+    return StoreSettings(**{name: value(values, f"kv.{name}") for name in ("timeout", "near", "grace", "instances")})
 
 
 def admin(values: Values) -> AdminSettings:

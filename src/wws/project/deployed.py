@@ -8,42 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import NamedTuple
 
 from wws.errors import ConfigError, Problem
 from wws.project.load import load
-from wws.project.releases import LOCAL, ReleaseError, Releases
-from wws.project.settings import Project
+from wws.project.releases import LOCAL, ReleaseError, Releases, State
+from wws.project.settings import Project, Rollout
 
-__all__ = ["Served", "load_version", "served"]
-
-
-class Served(NamedTuple):
-    """What answers: `project`, and `percent` of the callers get `canary` where a version is being rolled out."""
-
-    project: Project
-    version: str = LOCAL
-    canary: Project | None = None
-    canary_version: str = ""
-    percent: float = 0.0
+__all__ = ["chosen", "served"]
 
 
-def load_version(own: Project, version: str, environ: Mapping[str, str]) -> Project:
-    """A version of the project as it would be served here; `own` itself for `local`. Raises `ConfigError`."""
+def served(own: Project, environ: Mapping[str, str]) -> Project:
+    """What the state on disk says is served. Raises `ConfigError`, also when that state cannot be read."""
+    try:
+        return chosen(own, Releases(own.home).state(), environ)
+    except ReleaseError as error:
+        raise ConfigError([Problem(str(own.path), None, "", str(error))]) from None
+
+
+def chosen(own: Project, state: State, environ: Mapping[str, str]) -> Project:
+    """What would be served in a state, with the version that is rolled out beside it. Raises `ConfigError`."""
+    project = _version(own, state.active, environ)
+    if state.rollout is None:
+        return project
+    return replace(project, rollout=Rollout(_version(own, state.rollout.version, environ), state.rollout.percent))
+
+
+def _version(own: Project, version: str, environ: Mapping[str, str]) -> Project:
     if version == LOCAL:
         return own
     project = load(Releases(own.home).config(version), environ=environ, home=own.home)
-    return replace(project, server=own.server, admin=own.admin, store_url=own.store_url)
-
-
-def served(own: Project, environ: Mapping[str, str]) -> Served:
-    """What the state on disk says is served. Raises `ConfigError`, also when that state cannot be read."""
-    try:
-        state = Releases(own.home).state()
-    except ReleaseError as error:
-        raise ConfigError([Problem(str(own.path), None, "", str(error))]) from None
-    found = Served(load_version(own, state.active, environ), state.active)
-    if state.rollout is None:
-        return found
-    version, percent = state.rollout
-    return found._replace(canary=load_version(own, version, environ), canary_version=version, percent=percent)
+    return replace(project, server=own.server, admin=own.admin, store_url=own.store_url, release=version)

@@ -1,4 +1,4 @@
-"""`${NAME}` in a value: the process environment first, then `.dev.vars` beside wws.toml.
+"""`${NAME}` in a value: the process environment first, then the secrets of `wws secrets`, then `.dev.vars` beside wws.toml.
 
 `.dev.vars` holds `NAME=value` lines like wrangler's file of that name (developers.cloudflare.com/workers/configuration/secrets):
 `#` starts a comment, a value may stand in single quotes (taken as it is) or double quotes (`\\n`, `\\t`, `\\"`, `\\\\`).
@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from wws.errors import Problem
+from wws.errors import ConfigError, Problem
+from wws.project.vault import read_secrets
 
 __all__ = ["DEV_VARS", "Environment", "Expansion", "parse_dev_vars", "read_environment"]
 
@@ -35,10 +36,13 @@ class Expansion(NamedTuple):
 class Environment:
     """Where `${NAME}` takes from. An empty variable counts as absent: that is how a shell or compose file passes one on unset."""
 
-    __slots__ = ("_sources",)
+    __slots__ = ("_sources", "secrets")
 
-    def __init__(self, environ: Mapping[str, str], dev_vars: Mapping[str, str] | None = None) -> None:
-        self._sources = (environ, dev_vars or {})
+    def __init__(
+        self, environ: Mapping[str, str], dev_vars: Mapping[str, str] | None = None, secrets: Mapping[str, str] | None = None
+    ) -> None:
+        self.secrets = secrets or {}
+        self._sources = (environ, self.secrets, dev_vars or {})
 
     def get(self, name: str) -> str | None:
         """The value of a variable, None when it is absent or empty."""
@@ -71,18 +75,23 @@ class Environment:
 
 def read_environment(folder: Path, environ: Mapping[str, str], problems: list[Problem]) -> Environment:
     """The environment of a project in `folder`; what is wrong with its `.dev.vars` is added to `problems`."""
+    secrets: dict[str, str] = {}
+    try:
+        secrets = read_secrets(folder, environ)
+    except ConfigError as error:
+        problems += error.problems
     file = folder / DEV_VARS
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
-        return Environment(environ)
+        return Environment(environ, secrets=secrets)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         problems.append(Problem(str(file), None, "", f"cannot be read: {reason}"))
-        return Environment(environ)
+        return Environment(environ, secrets=secrets)
     values, found = parse_dev_vars(text, str(file))
     problems += found
-    return Environment(environ, values)
+    return Environment(environ, values, secrets)
 
 
 def parse_dev_vars(text: str, file: str = DEV_VARS) -> tuple[dict[str, str], list[Problem]]:

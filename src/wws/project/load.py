@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 from wws.core.policy import Policy
 from wws.errors import ConfigError, Problem
 from wws.project import build, checks
+from wws.project.checks.routing import RESERVED
 from wws.project.document import Report, read
 from wws.project.environment import read_environment
 from wws.project.functions.folder import Folder, scan
 from wws.project.locate import syntax_line
-from wws.project.settings import Project, ServerSettings
+from wws.project.secret import Secret
+from wws.project.settings import Project, ServerSettings, Variable
 from wws.stores.redis_address import without_login
 
 __all__ = ["Examined", "examine", "load", "loads"]
@@ -75,7 +77,7 @@ def examine(
     warnings = _in_order(report.warnings, str(path))
     if report.problems:
         return Examined(None, _in_order(report.problems, str(path)), warnings)
-    return Examined(_project(path, policy, server, values, functions, warnings, home), [], warnings)
+    return Examined(_project(path, policy, server, values, functions, warnings, home, environment.secrets), [], warnings)
 
 
 def _project(
@@ -86,16 +88,26 @@ def _project(
     functions: Folder,
     warnings: list[Problem],
     home: Path | None,
+    secrets: Mapping[str, str],
 ) -> Project:
     store = build.value(values, "kv.store")
     namespaces = tuple([table["binding"] for table in values.get("kv_namespaces", ())])
-    variables = dict(values.get("vars", {}))
-    crons, queues, limits = build.crons(values), build.queues(values), build.limits(values)
+    variables = {
+        **_free(secrets, namespaces + tuple([queue.binding for queue in build.queues(values)])),
+        **values.get("vars", {}),
+    }
     parts = {"policy": policy, "server": server, "store": without_login(store), "kv": namespaces, "vars": variables}
-    version = build.version({**parts, "functions": functions.digest, "crons": crons, "queues": queues, "limits": limits})
-    policy = replace(policy, version=version)
-    project = Project(path, policy, server, build.admin(values), store, namespaces, variables, warnings, home, functions)
+    kv, crons, queues, limits = build.kv(values), build.crons(values), build.queues(values), build.limits(values)
+    parts |= {"functions": functions.digest, "asked": kv, "crons": crons, "queues": queues, "limits": limits}
+    policy = replace(policy, version=build.version(parts))
+    project = Project(path, policy, server, build.admin(values), store, namespaces, variables, warnings, home, functions, kv=kv)
     return replace(project, crons=crons, queues=queues, limits=limits)
+
+
+def _free(secrets: Mapping[str, str], namespaces: tuple[str, ...]) -> dict[str, Variable]:
+    """The secrets that functions see as `env.NAME`: those whose name is not the gateway's own or a binding's already."""
+    taken = {*RESERVED, *namespaces}
+    return {name: Secret(value) for name, value in secrets.items() if name not in taken and not name.startswith("_")}
 
 
 def _text(path: Path) -> str:

@@ -17,7 +17,8 @@ Every key, its default and what is allowed. A key that is left out has its defau
 with its line, and `wws init` writes one to start from.
 
 - Durations are texts with a unit: `500ms`, `60s`, `5m`, `1h`, `1h30m`. Sizes: `64KiB`, `32MiB`, or a number of bytes.
-- `${NAME}` in any text takes the value of an environment variable, else of `.dev.vars` beside the file (`NAME=value` lines).
+- `${NAME}` in any text takes the value of an environment variable, else a secret of
+  `wws secrets`, else a line `NAME=value` of `.dev.vars` beside the file.
   `$${` stands for `${`. A variable that is not set, or empty, is an error; for a secret `wws dev` only turns off what needs it.
 - Rates: `60/min`, `5/10s`, `1000/hour`, `100/day`: exact, so never more than 60 in any 60 seconds. `60/min burst 10` is a token
   bucket.

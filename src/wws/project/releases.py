@@ -132,14 +132,18 @@ class Releases:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Alone until the end of the block: no other process changes anything."""
+        """Alone until the end of the block: no other process changes anything. Nothing is waited for: one of the other processes
+        may be waiting for this one."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise ReleaseError(f"{self.folder} cannot be written: {error.strerror}") from None
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ReleaseError("another change is being made just now; try again when it is done") from None
             yield
         finally:
             os.close(handle)
@@ -161,8 +165,8 @@ class Releases:
         release = Release(version, told["name"], told["wws"], added, by, len(bundle.files), size)
         return replace(state, releases=(*[one for one in state.releases if one.version != version], release))
 
-    def write(self, state: State) -> None:
-        """Makes `state` the one there is, then removes the files of releases that are no longer in it."""
+    def record(self, state: State) -> None:
+        """Makes `state` the one there is."""
         data = json.dumps({"format": 1, **asdict(state), "rollout": state.rollout and state.rollout._asdict()}, indent=2).encode()
         try:
             handle, draft = tempfile.mkstemp(prefix=".state-", dir=self.folder)
@@ -173,6 +177,9 @@ class Releases:
             os.replace(draft, self._file)
         except OSError as error:
             raise ReleaseError(f"{self._file} cannot be written: {error.strerror}") from None
+
+    def clean(self, state: State) -> None:
+        """Removes the files of releases that are not in `state`."""
         known = {release.version for release in state.releases}
         for path in self.folder.iterdir():
             if path.is_dir() and path.name not in known:

@@ -105,6 +105,20 @@ KEYS: tuple[Key, ...] = (
     Key("admin.keep", k.whole(2, 100), "5", "Deployed versions that are kept on disk."),
     Key("admin.bundle_limit", k.size("1KiB", "1GiB"), '"64MiB"', "Largest bundle taken."),
     Key("kv.store", k.STORE, '"lmdb:./.wws/state"', '"memory:" forgets at the end; a relative path begins beside this file.'),
+    Key("kv.timeout", k.duration("1ms", "10s"), '"50ms"', "Redis: for one call; then it counts as failed."),
+    Key(
+        "kv.near",
+        k.duration("0s", "1h"),
+        '"60s"',
+        "Redis: how long sessions and keys are known without asking; changes are heard of.",
+    ),
+    Key("kv.grace", k.duration("0s", "1h"), '"5m"', "Redis: how long they are served from memory while it does not answer."),
+    Key(
+        "kv.instances",
+        k.whole(1, 10_000),
+        "1",
+        "Gateways that share the store. While it fails each process counts its share of a limit.",
+    ),
     Key("auth.supabase_url", k.WEB_URL, None, "The project's address. Without it only API keys are accepted."),
     Key("auth.supabase_key", k.SECRET, None, "The publishable key (`sb_publishable_...`), never a secret one."),
     Key(

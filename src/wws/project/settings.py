@@ -16,7 +16,16 @@ from wws.project.crons import Cron
 from wws.project.functions.folder import Folder
 from wws.project.secret import Secret
 
-__all__ = ["AdminSettings", "FunctionLimits", "Project", "QueueSettings", "ServerSettings", "Variable"]
+__all__ = [
+    "AdminSettings",
+    "FunctionLimits",
+    "Project",
+    "QueueSettings",
+    "Rollout",
+    "ServerSettings",
+    "StoreSettings",
+    "Variable",
+]
 
 Variable = str | int | float | bool | Secret
 
@@ -72,11 +81,30 @@ class QueueSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Rollout:
+    """A version that `percent` of the callers get."""
+
+    project: Project
+    percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """`[kv]`, beside the address: how a store that is somewhere else is asked. Durations in seconds."""
+
+    timeout: float = 0.05
+    near: float = 60.0
+    grace: float = 300.0
+    instances: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """One wws.toml, checked. `warnings` do not stop anything but should be shown at the start.
 
     `vars` are the `[vars]`; those taken from the environment are `Secret`s, revealed only when handed to a function. `base` is
-    the home of a version that was deployed. Each of `crons` has its time zone.
+    the home of a version that was deployed, `release` its name, and `rollout` the version that only some callers get. Each of
+    `crons` has its time zone.
     """
 
     path: Path
@@ -90,6 +118,9 @@ class Project:
     base: Path | None = None
     functions: Folder = field(default_factory=lambda: Folder(Path()))
     """The functions folder as it was read with the file. `functions.broken` should be shown as errors, and stop nothing."""
+    release: str = "local"
+    rollout: Rollout | None = None
+    kv: StoreSettings = StoreSettings()
     crons: tuple[Cron, ...] = ()
     queues: tuple[QueueSettings, ...] = ()
     limits: FunctionLimits = FunctionLimits()

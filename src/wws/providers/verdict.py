@@ -29,9 +29,10 @@ _FINISH: Final = (b'"finish_reason":"', b'"finish_reason": "')
 def judge(dialect: Dialect, status: int, headers: Headers, body: bytes, now: float, secret: str | None) -> Verdict | None:
     """What the answer means; None when it is a good one. `now` is wall time; `secret` is kept out of the verdict."""
     if 200 <= status < 300:
-        if body.find(b'"error"', 0, _HEAD) < 0:
+        head = body[:_HEAD]
+        if head.find(b'"error"') < 0:
             for mark in _GOOD:
-                if body.find(mark, 0, _HEAD) >= 0:
+                if head.find(mark) >= 0:
                     return of_finish(dialect, _finish_reason(body)) if dialect.finish else None
         return _inside_200(dialect, headers, body, now, secret)
     return _verdict(dialect, status, headers, complaints.read(body) or Complaint(), now, secret)

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 
 from wws.bindings import KV, Claims, Clock, Counter, Queues
 from wws.stores.memory import MemoryStore
+from wws.stores.near import Near
 from wws.stores.redis_address import ALLOWED as REDIS
 from wws.stores.redis_address import SCHEMES, parse_redis
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from wws.stores.lmdb import LmdbStore
     from wws.stores.redis import RedisStore
 
-__all__ = ["JobStore", "Store", "open_jobs", "open_store"]
+__all__ = ["JobStore", "Near", "Store", "open_for_serving", "open_jobs", "open_store"]
 
 
 class Store(KV, Counter, Protocol):
@@ -81,6 +82,18 @@ def open_jobs(url: str, base: Path, clock: Clock | None = None) -> JobStore:
     from wws.stores.memory_jobs import MemoryJobs
 
     return MemoryJobs(clock)
+
+
+def open_for_serving(url: str, base: Path, timeout: float, near: float, grace: float) -> Store:
+    """`open_store` for a gateway: a store that is somewhere else gets a guard and a memory in front of it.
+
+    Seconds: `timeout` for one call, `near` for which the memory is believed, `grace` for which it is when the store is gone.
+    """
+    if url.partition(":")[0] not in SCHEMES:
+        return open_store(url, base)
+    from wws.stores.remote import open_remote
+
+    return open_remote(url, timeout, near, grace)
 
 
 def _open_lmdb(url: str, rest: str, base: Path, clock: Clock | None) -> LmdbStore:

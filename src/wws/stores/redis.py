@@ -95,7 +95,7 @@ class RedisStore:
 
         self._topology: Topology
         if address.kind == "cluster":
-            self._topology = Cluster(address.hosts, link_to)
+            self._topology = Cluster(address.hosts, link_to, lambda: self._hear(None))
         elif address.kind == "sentinel":
             self._topology = One(Link(str(address), by_sentinels(address), hello, budget, ears, tls))
         else:
@@ -202,7 +202,10 @@ class RedisStore:
     def tracks(self) -> bool:
         """Whether every change of tracked names is heard of."""
         links = self._topology.links()
-        return bool(links) and all(link.tracks for link in links)
+        for link in links:
+            if not link.tracks:
+                return False
+        return bool(links)
 
     def close(self) -> None:
         """Ends the connections."""

@@ -111,10 +111,14 @@ def slot_of(key: bytes) -> int:
 
 
 class Cluster:
-    """The masters of a cluster, by the map that its nodes give. A reply that says `MOVED` has the map read anew."""
+    """The masters of a cluster, by the map that its nodes give. A reply that says `MOVED` has the map read anew.
 
-    def __init__(self, seeds: tuple[Place, ...], new_link: NewLink) -> None:
+    `moved` is called when slots have changed hands.
+    """
+
+    def __init__(self, seeds: tuple[Place, ...], new_link: NewLink, moved: Callable[[], None]) -> None:
         self._seeds = seeds
+        self._moved = moved
         self._new = new_link
         self._links: dict[Place, Link] = {}
         self._slots: list[Link | None] = [None] * SLOTS
@@ -191,6 +195,8 @@ class Cluster:
             place = (asked if host == "?" else host, master[1])
             used.add(place)
             slots[first : last + 1] = [self._at(*place)] * (last - first + 1)
+        if slots != self._slots:
+            self._moved()  # changes of keys that have another master now may have gone unheard
         self._slots, self._masters, self.known = slots, [self._at(*place) for place in sorted(used)], True
         for place in self._links.keys() - used - set(self._seeds):
             self._links.pop(place).close()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Any, Final, NamedTuple, cast
 
 import hiredis
@@ -103,7 +104,7 @@ class Wire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         reader, waiting = self._reader, self._waiting
         reader.feed(data)
-        self._heard_at = now = self._loop.time()
+        self._heard_at = self._loop.time()
         self._warned = False
         try:
             while (reply := reader.gets()) is not _MORE:
@@ -121,8 +122,10 @@ class Wire(asyncio.Protocol):
             self.close("it does not speak Redis' protocol")
             return
         turns = self._turns
-        while turns and turns[0][2] <= self._answered:
-            self._ears.took(now - turns.popleft()[0])
+        if turns and turns[0][2] <= self._answered:
+            now = monotonic()  # the loop's own clock stands still while it works
+            while turns and turns[0][2] <= self._answered:
+                self._ears.took(now - turns.popleft()[0])
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end("the connection ended" if exc is None else f"the connection ended: {exc}")
@@ -139,7 +142,7 @@ class Wire(asyncio.Protocol):
         if self._scheduled:  # once for each turn
             self._scheduled = False
             now = self._loop.time()
-            self._turns.append((now, now + self._budget, self._sent))
+            self._turns.append((monotonic(), now + self._budget, self._sent))
             if self._timer is None:
                 self._timer = self._loop.call_at(now + self._budget, self._overdue)
         if self._out and self.greeted.done() and self._transport is not None and not self.lost.done():

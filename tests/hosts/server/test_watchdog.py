@@ -42,12 +42,17 @@ def code(name: str = "api/busy", text: str = SPIN) -> dict[str, Any]:
 
 class Watched:
     def __init__(self) -> None:
-        self.counted: list[tuple[str, ...]] = []
+        self.all: list[tuple[str, ...]] = []
         self.stuck: list[Place] = []
         self.dog = Watchdog(asyncio.get_running_loop(), self.measure, self.stuck.append)
 
     def measure(self, name: str, labels: tuple[str, ...], value: float) -> None:
-        self.counted.append((name, *labels))
+        self.all.append((name, *labels))
+
+    @property
+    def counted(self) -> list[tuple[str, ...]]:
+        """Of the project's code: a machine that is busy with other things holds up the loop too."""
+        return [one for one in self.all if one[1] != "gateway"]
 
 
 @pytest.fixture
@@ -99,12 +104,12 @@ async def test_the_gateway_itself_is_never_interrupted(watched: Watched) -> None
     while time.monotonic() < end:
         pass
     await asyncio.sleep(0.05)
-    assert watched.counted == [(BLOCKS, "gateway")], "nothing of the project's stands here"
+    assert set(watched.all) == {(BLOCKS, "gateway")}, "nothing of the project's stands here"
 
 
 async def test_an_idle_loop_is_no_trouble(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
     await asyncio.sleep(0.3)
-    assert (STOPS, "api/busy") not in watched.counted and not caplog.records
+    assert not watched.counted and not caplog.records
 
 
 async def test_what_takes_no_signal_is_given_up(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,8 +56,9 @@ def from_answer(body: bytes) -> Usage | None:
     at = body.rfind(b'"usage"')
     if at < 0:
         return None
-    end = len(body) - 1 if body[-2:] == b"}}" else body.rfind(b"}", at)  # of the whole answer, when usage is its last member
-    start = body.find(b"{", at, at + 16)
+    # The end of the whole answer, when usage is its last member.
+    end = len(body) - 1 if body[-2:] == b"}}" else body.rfind(b"}", at)
+    start = at + 8 if body[at + 7 : at + 9] == b":{" else body.find(b"{", at, at + 16)
     if 0 <= start < end:
         # One attempt at what is nearly always so. A usage object that is followed by other members does not decode.
         try:
@@ -75,12 +76,13 @@ def from_answer(body: bytes) -> Usage | None:
 
 def served_model(body: bytes) -> str | None:
     """The `model` of a plain JSON answer: the one that answered. None when it names none, or none fit for a header."""
-    at = body.find(b'"model":"', 0, 1024)
+    head = body[:1024]
+    at = head.find(b'"model":"')
     if at >= 0:
         start = at + 9
-        end = body.find(b'"', start, start + MAX_MODEL + 1)
-        if end > start:
-            piece = body[start:end]
+        end = head.find(b'"', start)
+        if start < end <= start + MAX_MODEL:
+            piece = head[start:end]
             known = _names.get(piece)
             if known is None:
                 known = clean_model(piece.decode("ascii", "replace"))

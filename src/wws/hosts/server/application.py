@@ -87,16 +87,19 @@ class Application:
 
 
 class Observers:
-    """Everybody who is told of a finished request."""
+    """Everybody who is told of a finished request: `tap` while somebody looks on."""
 
-    __slots__ = ("_log", "_monotonic", "_tally")
+    __slots__ = ("_log", "_monotonic", "_tally", "tap")
 
     def __init__(self, tally: Tally, log: RequestLog, monotonic: Callable[[], float]) -> None:
         self._tally = tally
         self._log = log
         self._monotonic = monotonic
+        self.tap: Callable[[Request, Context, int, Outcome, int, float], None] | None = None
 
     def __call__(self, request: Request, ctx: Context, status: int, outcome: Outcome, sent: int) -> None:
         total = self._monotonic() - ctx.trail.started
         cell = self._tally.add(request, ctx, status, outcome, sent, total)
         self._log.add(request, ctx, status, outcome, sent, total, cell)
+        if self.tap is not None:
+            self.tap(request, ctx, status, outcome, sent, total)

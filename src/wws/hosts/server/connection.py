@@ -29,6 +29,7 @@ _new: Final = tuple.__new__  # the constructor of a NamedTuple costs three times
 _names: dict[bytes, bytes] = {}
 """Names of fields as they were sent -> in lower case. The same few come with every request."""
 _NAMES_REMEMBERED: Final = 512
+_METHODS: Final = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")}
 _NAME_REMEMBERED: Final = 64  # bytes of one that is
 _VERSION_ERROR: Final = "Invalid HTTP version"
 _TOO_LARGE: Final = rules.Refused(431, "The header block is too large.")
@@ -235,7 +236,7 @@ class Connection:
             self._body_mark = 0
             self._skipped = b"upgrade" in first and parser.should_upgrade()
         request = Request(
-            method.decode("ascii"),
+            _METHODS.get(method) or method.decode("ascii"),
             origin_form,
             Headers.trusted(fields, first),
             body,

@@ -7,10 +7,10 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from wws import codec
-from wws.bindings import Clock, Context, Env
+from wws.bindings import KV, Claims, Clock, Context, Env, Queues
 from wws.core.queue.delivery import Settlement, Terms
 from wws.core.queue.message import Message
 from wws.core.schedule.order import QUEUE, RESULT_TTL, ordered, result
@@ -27,7 +27,6 @@ from wws.http import Request
 from wws.observe.metrics import Series
 from wws.project.crons import after
 from wws.project.settings import Project
-from wws.stores import JobStore, Store
 
 __all__ = ["Jobs"]
 
@@ -40,6 +39,14 @@ _log = logging.getLogger("wws.functions")
 Background = Callable[[Awaitable[Any]], None]
 
 
+class JobStore(Claims, Queues, Protocol):
+    """Where cron ticks are claimed and queues are kept."""
+
+    def close(self) -> None:
+        """Lets go of it."""
+        ...
+
+
 class _Version(NamedTuple):
     project: Project
     env: Env
@@ -49,7 +56,7 @@ class Jobs:
     """One process's share of them. `use` takes a version of the project, and every later run is of that version."""
 
     def __init__(
-        self, opens: Callable[[], JobStore], store: Store, clock: Clock, measure: Callable[..., None], background: Background
+        self, opens: Callable[[], JobStore], store: KV, clock: Clock, measure: Callable[..., None], background: Background
     ) -> None:
         self._opens = opens
         self._store = store

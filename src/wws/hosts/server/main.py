@@ -19,7 +19,7 @@ from wws.observe.log import configure
 from wws.project.settings import Project
 from wws.providers import make_providers
 from wws.providers.sandbox import SandboxProvider
-from wws.stores import Store, open_store
+from wws.stores import Near, Store, open_for_serving
 
 __all__ = ["serve"]
 
@@ -41,7 +41,8 @@ def serve(project: Project, demo: bool = False) -> int:
 
 async def _serve(project: Project, demo: bool) -> None:
     loop = asyncio.get_running_loop()
-    store = open_store(project.store_url, project.home)
+    kv = project.kv
+    store = open_for_serving(project.store_url, project.home, kv.timeout, kv.near, kv.grace)
     try:
         await _run(project, demo, loop, store)
     finally:
@@ -49,6 +50,8 @@ async def _serve(project: Project, demo: bool) -> None:
 
 
 async def _run(project: Project, demo: bool, loop: asyncio.AbstractEventLoop, store: Store) -> None:
+    if isinstance(store, Near):
+        await store.guard.start()
     process = Process(project, store, loop)
     origin: Server | None = None
     sandboxed: list[str] = []

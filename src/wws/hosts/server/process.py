@@ -11,6 +11,8 @@ import asyncio
 import os
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,14 +31,15 @@ from wws.http import Request
 from wws.observe.ledger import Ledger
 from wws.observe.log import RequestLog
 from wws.observe.metrics import Metrics, Series
+from wws.observe.store import store_families
 from wws.observe.tally import Tally
 from wws.project.functions.loading import Functions
 from wws.project.pepper import pepper
 from wws.project.secret import Secret
 from wws.project.settings import Project
-from wws.stores import Store, open_jobs
+from wws.stores import Near, Store, open_jobs
 
-__all__ = ["Generation", "Process", "Rollout"]
+__all__ = ["Generation", "Process"]
 
 
 class Generation(NamedTuple):
@@ -46,14 +49,8 @@ class Generation(NamedTuple):
     gateway: Gateway
     env: Env
     functions: Functions
-
-
-class Rollout(NamedTuple):
-    """A version that `percent` of the callers get."""
-
-    generation: Generation
-    version: str
-    percent: float
+    rolled_out: Generation | None = None
+    """What only some callers get, while a version is rolled out."""
 
 
 class Process:
@@ -83,38 +80,36 @@ class Process:
         gauges["wws_requests_active"] = ("Requests in progress.", lambda: float(self.application.in_flight))
         gauges["wws_upstream_connections_open"] = ("Upstream connections open.", lambda: float(self.dialer.open_connections))
         gauges["wws_tasks"] = ("Tasks of the event loop.", lambda: float(len(asyncio.all_tasks(loop))))
+        if isinstance(store, Near):
+            self.metrics.others.append(partial(store_families, store))
         self.metrics.series.update(_route_gauges(lambda: upstreams_of(self.application.env)))
         self.metrics.series.update(self.jobs.series())
 
     def prepare(self, project: Project, policy: Policy, providers: Mapping[str, Provider]) -> Generation:
         """`project` made ready; `policy` and `providers` are its own, or have demo parts in them."""
+        policy = replace(policy, local_share=1 / (project.kv.instances * processes(project)))
         services = Services(
             policy, self.store, self.store, self.dialer, CryptographyVerifier(), self.secrets, providers, self.clock,
-            self.background, observe=self._observe, measure=self.metrics.measure,
+            self.background, observe=self._observe, measure=self.metrics.measure, degraded=self._degraded,
         )  # fmt: skip
         functions = Functions(project.functions)
         services.functions = functions.by_name
         env = Env(services, {**_bindings(project, self.store), **self.jobs.bindings(project)})
         return Generation(project, Gateway(env), env, functions)
 
-    def switch(self, generation: Generation, rollout: Rollout | None = None) -> None:
-        """`generation` answers from now on, but for the callers that a roll-out picks."""
-        canary = None
-        if rollout is not None:
-            version, percent = rollout.version, rollout.percent
-            beside = rollout.generation
+    def _degraded(self) -> tuple[str, ...]:
+        """What works differently just now."""
+        return self.store.guard.degraded if isinstance(self.store, Near) else ()
 
-            def picked(request: Request) -> bool:
-                return chosen(subject(request.headers.first, request.client), version, percent)
-
-            canary = Canary(beside.gateway, beside.env, picked)
+    def switch(self, generation: Generation) -> None:
+        """`generation` answers from now on."""
         if hasattr(self, "application"):
             self._close_idle(generation)
-            self._replaced.append(self.generation)
-            self.application.use(generation.gateway, generation.env, canary)
+            self._replaced += [self.generation, *([self.generation.rolled_out] if self.generation.rolled_out else [])]
+            self.application.use(generation.gateway, generation.env, _canary(generation))
         else:
             self.application = Application(generation.gateway, generation.env, self.background, secrets.token_hex(5))
-            self.application.use(generation.gateway, generation.env, canary)
+            self.application.use(generation.gateway, generation.env, _canary(generation))
         self.generation = generation
         project = generation.project
         self.watchdog.use(project.functions.root, project.limits.block_after, project.limits.block_limit)
@@ -132,6 +127,27 @@ class Process:
         self.watchdog.stop()
         self.dialer.close()
         self.log.flush()
+
+
+def _canary(generation: Generation) -> Canary | None:
+    """The version that is rolled out beside `generation`, with who gets it: each caller always the same."""
+    beside, rollout = generation.rolled_out, generation.project.rollout
+    if beside is None or rollout is None:
+        return None
+    version, percent = beside.project.release, rollout.percent
+
+    def picked(request: Request) -> bool:
+        return chosen(subject(request.headers.first, request.client), version, percent)
+
+    return Canary(beside.gateway, beside.env, picked)
+
+
+def processes(project: Project) -> int:
+    """How many of this gateway count at once."""
+    workers = project.server.workers
+    if workers != "auto":
+        return workers
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _route_gauges(routes: Callable[[], Upstreams]) -> dict[str, Series]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any
+from typing import Any, Final
 
 from wws.hosts.server.carry import carry
 from wws.http import Response
@@ -62,10 +62,25 @@ class Answer:
             self._loop.call_soon(run.fail, self, error)
 
 
+class _End:
+    """What a `Run` awaits when it has come to its end, and never gets."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Any:
+        return self
+
+    def __next__(self) -> _End:
+        return self
+
+
+_END: Final = _End()
+
+
 class Run:
     """One request on its way. `done` is called once, with its response or with what it raised (`CancelledError`: cancelled)."""
 
-    __slots__ = ("_answer", "_begun", "_coro", "_done", "_loop", "_task")
+    __slots__ = ("_answer", "_begun", "_coro", "_done", "_error", "_loop", "_response", "_task", "_way")
 
     def __init__(self, coro: Coroutine[Any, Any, Response], loop: asyncio.AbstractEventLoop, done: Done) -> None:
         self._coro = coro
@@ -74,6 +89,19 @@ class Run:
         self._answer: Answer | None = None
         self._task: asyncio.Task[Response] | None = None
         self._begun = False  # the task has run at least once
+        self._response: Response | None = None
+        self._error: BaseException | None = None
+        self._way = self._followed()
+
+    async def _followed(self) -> None:
+        """The coroutine to its end, where it stays: one that returns to `send` does so by an exception, which costs more."""
+        try:
+            self._response = await self._coro
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self._error = error
+        await _END
 
     def resume(self, value: Response | None) -> None:
         """Starts (None), or goes on with what was waited for.
@@ -81,14 +109,7 @@ class Run:
         While no task is made there is no current task: `asyncio.timeout` must not be the first thing that is awaited.
         """
         self._answer = None
-        try:
-            yielded = self._coro.send(value)
-        except StopIteration as stop:
-            self._done(stop.value, None)
-        except BaseException as error:
-            self._done(None, error)
-        else:
-            self._wait(yielded)
+        self._wait(self._way.send(value))
 
     def fail(self, answer: Answer, error: BaseException) -> None:
         """`answer` will not come, if it is still waited for."""
@@ -97,19 +118,14 @@ class Run:
 
     def _throw(self, error: BaseException) -> None:
         self._answer = None
-        try:
-            yielded = self._coro.throw(error)
-        except StopIteration as stop:
-            self._done(stop.value, None)
-        except BaseException as raised:
-            self._done(None, raised)
-        else:
-            self._wait(yielded)
+        self._wait(self._way.throw(error))
 
     def _wait(self, yielded: Any) -> None:
         if isinstance(yielded, Answer):
             self._answer = yielded
             yielded.awaited_by(self)
+        elif yielded is _END:
+            self._done(self._response, self._error)
         else:
             self._begun = False
             self._task = self._loop.create_task(carry(self._coro, yielded, self._begins))

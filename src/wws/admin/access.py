@@ -1,0 +1,48 @@
+"""Who may change something: a bearer token of `[admin]`, compared in constant time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b, sha256
+from hmac import compare_digest
+from typing import NamedTuple
+
+from wws.admin.answers import NotDone
+from wws.http import Request
+from wws.project.secret import Secret
+
+__all__ = ["Access", "Who"]
+
+_CHALLENGE = 'Bearer realm="wws-admin"'
+
+
+class Who(NamedTuple):
+    """Whose token it was: its name in wws.toml, and a digest that tells a token from the one it was replaced by."""
+
+    name: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.id}"
+
+
+class Access:
+    """The tokens there are. Raises `NotDone`: 403 where there is none, 401 for one that is missing or wrong."""
+
+    def __init__(self, tokens: Mapping[str, Secret]) -> None:
+        self._known = [
+            (sha256(token.reveal().encode()).digest(), Who(name, blake2b(token.reveal().encode(), digest_size=4).hexdigest()))
+            for name, token in tokens.items()
+        ]
+
+    def who(self, request: Request) -> Who:
+        """Whose token the request carries. Every known token is compared, so that the time does not tell which was near."""
+        if not self._known:
+            raise NotDone("admin_off", "nothing can be changed here: no [admin] token is configured")
+        given = request.headers.get("authorization") or ""
+        scheme, _, token = given.partition(" ")
+        digest = sha256(token.strip().encode("latin-1")).digest()
+        found = [who for known, who in self._known if compare_digest(known, digest)]
+        if scheme.lower() != "bearer" or not found:
+            raise NotDone("admin_token", "send `Authorization: Bearer` with a token of [admin]", www_authenticate=_CHALLENGE)
+        return found[0]

@@ -42,6 +42,7 @@ __all__ = [
     "Dial",
     "Endpoint",
     "Env",
+    "Kept",
     "KeyPage",
     "LIMIT_DEGRADED",
     "Namespace",
@@ -69,6 +70,13 @@ class KeyPage(NamedTuple):
 
     keys: list[str]
     cursor: str | None
+
+
+class Kept(NamedTuple):
+    """A value and when it expires, wall seconds; None: never."""
+
+    value: bytes
+    expires_at: float | None
 
 
 class KV(Protocol):

@@ -26,7 +26,7 @@ __all__ = ["Body", "Headers", "Outcome", "Pair", "Pieces", "Request", "Response"
 Pair = tuple[bytes, bytes]
 Octets = bytes  # inside Request, `bytes` is the method
 Outcome = str
-"""How a response ended: `done`, `cut`, `stall`, `client_closed` or `error`."""
+"""How a response ended: `done`, `cut`, `stall`, `client_closed`, `stopped` (by the end of our own process) or `error`."""
 
 # RFC 9110 section 5.1: field-name = token; section 5.5: no CR, LF or NUL in a field value.
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.observe.seen import add, call
 from tests.support.services import make_env
 from wws.admin.app import Admin
+from wws.errors import WwsError
 from wws.gateway import Gateway
 from wws.http import Request, Response
+from wws.observe.merge import exposition
 from wws.observe.metrics import Metrics
 from wws.observe.tally import Tally
+
+
+class Gathered:
+    """One process is all there is."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self.failing = False
+
+    async def metrics(self) -> bytes:
+        if self.failing:
+            raise WwsError("the other process is gone")
+        return exposition(self._metrics)
+
+    async def status(self) -> dict[str, Any]:
+        return {"name": "shop", "workers": []}
 
 
 class World:
@@ -20,7 +40,8 @@ class World:
     def __init__(self) -> None:
         self.gateway = Gateway(make_env())
         self.tally = Tally()
-        self.admin = Admin(self.gateway, Metrics(self.tally, "v-1"))
+        self.gathered = Gathered(Metrics(self.tally, "v-1"))
+        self.admin = Admin(self.gateway, self.gathered)
         add(self.tally, call())
 
     async def ask(self, path: str, method: str = "GET") -> Response:
@@ -76,3 +97,17 @@ async def test_what_is_not_there(path: str) -> None:
 
 async def test_head_is_taken_too() -> None:
     assert (await World().ask("/metrics", "HEAD")).status == 200
+
+
+async def test_the_status_is_json_that_nobody_keeps() -> None:
+    response = await World().ask("/status")
+    assert (response.status, response.body) == (200, b'{"name":"shop","workers":[]}')
+    assert response.headers["cache-control"] == "no-store"
+
+
+async def test_what_cannot_be_gathered_is_503_and_health_goes_on() -> None:
+    world = World()
+    world.gathered.failing = True
+    response = await world.ask("/metrics")
+    assert (response.status, response.body) == (503, b"the other process is gone\n")
+    assert (await world.ask("/healthz")).status == 200

@@ -29,6 +29,7 @@ EVERY = [
     ("queues", "redrive"),
     ("queues", "purge"),
     ("trigger",),
+    ("status",),
     ("build",),
     ("secrets", "put"),
     ("secrets", "list"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 import types
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,8 @@ class Served:
         module.serve = self.serve  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "wws.hosts.server.main", module)
 
-    def serve(self, project: Project, demo: bool) -> int:
+    def serve(self, project: Project, demo: bool, load: Callable[[], Project]) -> int:
+        assert load().policy.version == project.policy.version  # what a reload reads is the same file
         self.calls.append((project, demo))
         if self.error is not None:
             raise self.error

@@ -11,7 +11,8 @@ from wws.bindings import COOLDOWNS, QUEUE_WAIT
 from wws.core.auth.user import User
 from wws.core.trail import Attempt
 from wws.observe import metrics as module
-from wws.observe.metrics import Metrics, exposition
+from wws.observe.merge import exposition
+from wws.observe.metrics import Metrics
 from wws.observe.tally import BUCKETS, Tally
 
 

@@ -191,7 +191,7 @@ def test_everything_that_can_be_set() -> None:
     assert (rest.target, rest.unlimited, rest.limit, rest.cache.mode, rest.auth) == ("web", True, None, "obey-origin", "optional")
     assert policy.function_limit == 65_536
     assert found.vars == {"COLOUR": "blue"}
-    assert [warning.key for warning in found.warnings] == ["server.workers"]  # no effect yet
+    assert [warning.key for warning in found.warnings] == []
 
 
 def test_admin_may_be_off() -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.clock import FakeClock
-from wws.bindings import MAX_VALUE, Clock
-from wws.stores import Store
+from wws.bindings import MAX_VALUE, Clock, Kept
+from wws.stores import Store, WholeStore
 from wws.stores.lmdb import LmdbStore
 from wws.stores.memory import MemoryStore
 
@@ -70,6 +70,18 @@ class KVContract:
         clock.advance(0.5)
         assert await store.get("k") is None
         assert (await store.list()).keys == []
+
+    async def test_until_when_a_value_is_kept(self, store: WholeStore, clock: FakeClock) -> None:
+        assert await store.kept("nobody") is None
+        await store.put("for ever", "v")
+        await store.put("a minute", b"\x00v", 60.0)
+        await store.put("n" * 600, "long name", 60.0)
+        assert await store.kept("for ever") == Kept(b"v", None)
+        for name, value in (("a minute", b"\x00v"), ("n" * 600, b"long name")):
+            kept = await store.kept(name)
+            assert kept is not None
+            assert kept.value == value
+            assert kept.expires_at == pytest.approx(clock.time() + 60.0, abs=0.5)
 
     @pytest.mark.parametrize("ttl", [0.0, -5.0])
     async def test_expired_at_once(self, store: Store, ttl: float) -> None:

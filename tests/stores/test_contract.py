@@ -10,10 +10,13 @@ import pytest
 from tests.stores.contract import STORES, CounterContract, KVContract, SweepContract
 from tests.support.clock import FakeClock
 from tests.support.redis import RedisClock, RedisServer
-from wws.stores import Store
+from wws.stores import Store, WholeStore
+from wws.stores.memory import MemoryStore
 from wws.stores.redis import RedisStore
 from wws.stores.redis_address import parse_redis
+from wws.stores.state_file import Imported, export_state, import_state, records
 
+PEPPER = b"p" * 32
 SERVERS = {"redis": "redis://{}", "cluster": "redis+cluster://{}"}
 
 
@@ -81,3 +84,29 @@ async def test_a_server_forgets_what_has_expired(store: Store, servers: list[Red
     assert await store.sweep() == 0
     clock.advance(62.0)
     assert sum(len(list(server.client.scan_iter())) for server in servers) == 0
+
+
+async def test_what_was_kept_in_one_store_is_kept_in_the_other(store: WholeStore, tmp_path: Path, clock: FakeClock) -> None:
+    """Out of each of the stores into a file, and from there into another one, and back into an empty one of its kind."""
+    file, again, other = tmp_path / "file", tmp_path / "again", MemoryStore(clock)
+    await store.put("v1:key:a", b'{"hash":"00"}', durable=True)
+    await store.put("ns:VISITS:Z\u00fcrich", b"\x00\xff")
+    await store.put("v1:sess:00", b"s", 600.0)
+    await store.put("n" * 600, b"long", 600.0)
+    await store.put("v1:cache:00", b"an answer", 600.0)
+    assert await export_state(store, file, PEPPER, clock) == 4
+    assert await import_state(other, file, PEPPER, clock) == Imported(4, 0, 0)
+    assert await other.get("v1:cache:00") is None
+    async for key, kept in records(other):
+        before = await store.kept(key)
+        assert before is not None
+        assert kept.value == before.value
+        assert kept.expires_at == (None if before.expires_at is None else pytest.approx(before.expires_at, abs=0.5))
+    assert await export_state(other, again, PEPPER, clock) == 4
+    for key in ("v1:key:a", "v1:sess:00"):
+        await store.delete(key)
+    assert await import_state(store, again, PEPPER, clock) == Imported(2, 2, 0)
+    assert await store.get("v1:key:a") == b'{"hash":"00"}'
+    sessions = await store.kept("v1:sess:00")
+    assert sessions is not None
+    assert sessions.expires_at == pytest.approx(clock.time() + 600.0, abs=0.5)

@@ -7,8 +7,11 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
+from random import Random
 
 import pytest
 from blockbuster import BlockBuster
@@ -56,6 +59,24 @@ def ended(process: subprocess.Popen[str], send: str | None = None) -> str:
     out, _ = process.communicate(send, timeout=30)
     assert process.returncode == 0
     return out
+
+
+def _is_whole(store: LmdbStore, written: dict[str, int]) -> None:
+    """Every record can be read and fits its checksum; the durable ones before `written` are all there."""
+    names, cursor, first = set(), None, True
+    while first or cursor is not None:
+        first = False
+        page = asyncio.run(store.list("", cursor))
+        names.update(page.keys)
+        cursor = page.cursor
+    for name in names:
+        value = asyncio.run(store.get(name))
+        assert value is not None
+        assert sha256(value[32:]).digest() == value[:32], name
+    for who, count in written.items():
+        assert {f"hard:{who}:{n}" for n in range(count)} <= names
+    decision = asyncio.run(store.take("count", 10**9, 86400.0))
+    assert 10**9 - decision.remaining >= sum(written.values())
 
 
 class TestProcesses:
@@ -116,6 +137,44 @@ async def main(store):
             assert 100_000 - decision.remaining >= last + 2, "counts outlive the process that made them"
         finally:
             store.close()
+
+    def test_killed_again_and_again_it_is_never_damaged(self, path: Path) -> None:
+        """Two processes write, and are killed at moments nobody chose. Every value that was acknowledged as durable is there,
+        every value there is whole, and every count that was taken is counted."""
+        code = """
+import hashlib, random
+async def main(store, who, begin):
+    n = int(begin)
+    while True:
+        body = random.randbytes(random.randrange(1, 20_000))
+        value = hashlib.sha256(body).digest() + body
+        await store.put(f"soft:{who}:{n % 50}", value, 3600.0)
+        if n % 3 == 0:
+            await store.delete(f"soft:{who}:{(n * 7) % 50}")
+        await store.take("count", 10**9, 86400.0)
+        await store.put(f"hard:{who}:{n}", value, durable=True)
+        print(n, flush=True)
+        n += 1
+"""
+        begin, chance = {"a": 0, "b": 0}, Random(7)
+        for _ in range(8):
+            writers = {who: python(code, path, who, n) for who, n in begin.items()}
+            for writer in writers.values():
+                assert writer.stdout is not None
+                writer.stdout.readline()
+            time.sleep(chance.uniform(0.0, 0.25))
+            for who, writer in writers.items():
+                writer.send_signal(signal.SIGKILL)
+                assert writer.stdout is not None
+                lines = writer.stdout.readlines()
+                writer.communicate()
+                whole = [int(line) for line in lines if line.endswith("\n")]
+                begin[who] = (whole[-1] if whole else begin[who]) + 1
+            store = LmdbStore(path)
+            try:
+                _is_whole(store, begin)
+            finally:
+                store.close()
 
     def test_one_object_per_process(self, path: Path, store: LmdbStore) -> None:
         with pytest.raises(StoreError, match="already open in this process"):
@@ -256,6 +315,54 @@ class TestFull:
             await small.delete(f"k{n}")
         await small.put("now", "there is room", durable=True)
         assert await small.get("k0") is None and await small.get("now") is not None
+
+    async def test_cached_answers_make_room_and_nothing_else_does(self, small: LmdbStore) -> None:
+        for n in range(40):
+            await small.put(f"v1:key:{n}", "k" * 1000, durable=True)
+        for n in range(400):
+            await small.put(f"v1:cache:{n:04}", "a" * 1000, 600.0)
+            await small.list(limit=1)  # waits for what is pending
+        await small.put("v1:sess:x", "s" * 1000, 600.0, durable=True)
+        for n in range(40):
+            assert await small.get(f"v1:key:{n}") == b"k" * 1000
+        assert await small.get("v1:sess:x") is not None
+        cached = [n for n in range(400) if await small.get(f"v1:cache:{n:04}") is not None]
+        assert 20 < len(cached) < 300
+        assert small._kv.used <= small._kv.size + 64 * 1024
+
+    async def test_revocations_are_written_into_a_full_store(self, small: LmdbStore) -> None:
+        """What nobody waits for is refused, and told at the next write; what must be on the disk has a reserve."""
+        with pytest.raises(StoreError, match=r"kv.mdb is full"):
+            for n in range(2000):
+                await small.put(f"k{n}", "v" * 1000)
+                await small.list(limit=1)
+        for n in range(10):
+            await small.put(f"v1:gonekey:{n}", b"1", durable=True)
+            assert await small.get(f"v1:gonekey:{n}") == b"1"
+        await small.put("one", "more")
+        await small.list(limit=1)
+        assert await small.get("one") is None
+        with pytest.raises(StoreError, match=r"kv.mdb is full"):
+            await small.put("two", "more")
+
+    async def test_what_shares_a_commit_shares_no_failure(self, small: LmdbStore) -> None:
+        with pytest.raises(StoreError, match=r"kv.mdb is full"):
+            for n in range(2000):
+                await small.put(f"k{n}", "v" * 1000)
+                await small.list(limit=1)
+        refused = small.put("session", "s" * 100)
+        revoked = small.put("v1:gonekey:a", b"1", durable=True)
+        await asyncio.gather(refused, revoked)
+        assert await small.get("v1:gonekey:a") == b"1"
+        assert await small.get("session") is None
+        with pytest.raises(StoreError, match=r"kv.mdb is full"):
+            await small.delete("session")
+
+    async def test_the_files_and_their_room(self, small: LmdbStore) -> None:
+        await small.put("k", "v" * 10_000, durable=True)
+        (values, used, size), (counts, _, _) = small.files()
+        assert (values, counts, size) == ("kv.mdb", "counters.mdb", 256 * 1024)
+        assert 10_000 < used < size
 
     async def test_writers_wait_for_a_disk_that_is_slow(self, store: LmdbStore, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("wws.stores.lmdb_commit._MOST_PENDING", 10)

@@ -1,11 +1,11 @@
-"""What the admin listener answers: metrics and health. Never mounted on the public listener."""
+"""What the admin listener answers: metrics, status and health. Never mounted on the public listener."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
+from wws.errors import WwsError
 from wws.http import Request, Response
-from wws.observe.metrics import Metrics, exposition
 
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -18,20 +18,37 @@ class Pages(Protocol):
         ...
 
 
+class Gathers(Protocol):
+    """Who can ask every process of the gateway. Raises `WwsError` when they cannot be asked."""
+
+    async def metrics(self) -> bytes:
+        """Prometheus' text."""
+        ...
+
+    async def status(self) -> dict[str, Any]:
+        """What `/status` answers."""
+        ...
+
+
 class Admin:
     """An app for `hosts.server.Server`."""
 
-    def __init__(self, gateway: Pages, metrics: Metrics) -> None:
+    def __init__(self, gateway: Pages, control: Gathers) -> None:
         self._gateway = gateway
-        self._metrics = metrics
+        self._control = control
 
     async def __call__(self, request: Request) -> Response:
         if request.method not in ("GET", "HEAD"):
             return Response.text("GET only\n", 405, {"allow": "GET, HEAD"})
-        match request.path:
-            case "/metrics":
-                return Response(exposition(self._metrics), 200, {"content-type": _TEXT})
-            case "/healthz" | "/readyz":
-                return self._gateway.own(request.path)
-            case _:
-                return Response.text("/metrics, /healthz or /readyz\n", 404)
+        try:
+            match request.path:
+                case "/metrics":
+                    return Response(await self._control.metrics(), 200, {"content-type": _TEXT})
+                case "/status":
+                    return Response.json(await self._control.status(), headers={"cache-control": "no-store"})
+                case "/healthz" | "/readyz":
+                    return self._gateway.own(request.path)
+                case _:
+                    return Response.text("/metrics, /status, /healthz or /readyz\n", 404)
+        except WwsError as error:
+            return Response.text(f"{error}\n", 503, {"retry-after": "1"})

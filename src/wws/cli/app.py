@@ -25,6 +25,8 @@ COMMANDS: dict[str, str] = {
     "sessions": "wws.cli.sessions",
     "queues": "wws.cli.queues",
     "trigger": "wws.cli.trigger",
+    "status": "wws.cli.status",
+    "state": "wws.cli.state",
     "build": "wws.cli.build",
     "secrets": "wws.cli.secrets",
 }

@@ -76,4 +76,7 @@ def launch(start: Start) -> int:
         sys.stderr.write(f"error: {problem} (what it serves answers 500)\n")
     from wws.hosts.server.main import serve
 
-    return serve(project, demo=start.demo or start.command == "dev")
+    def load() -> Project:
+        return project_of(start, os.environ)
+
+    return serve(project, demo=start.demo or start.command == "dev", load=load)

@@ -87,7 +87,7 @@ async def auth_guard(request: Request, env: Env) -> AuthResult:
     wws = env.wws
     guard = wws.state.get(STATE)
     if guard is None or guard.wws is not wws:
-        guard = wws.state[STATE] = _AuthGuard(wws)
+        guard = guard_of(wws)
     headers, route = request.headers, request.route
     credential = read_credential(headers.raw, headers.first)
     try:
@@ -114,6 +114,14 @@ def _in_scope(result: AuthResult, held: tuple[str, ...], route: Route) -> AuthRe
     return result if holds(held, required) else _refused("insufficient_scope", scopes=required)
 
 
+def guard_of(wws: Services) -> _AuthGuard:
+    """The guard of these services; made once."""
+    guard: _AuthGuard | None = wws.state.get(STATE)
+    if guard is None or guard.wws is not wws:
+        guard = wws.state[STATE] = _AuthGuard(wws)
+    return guard
+
+
 class _AuthGuard:
     """The guard of one process: the parts that the configuration fixes, and its memory."""
 
@@ -137,6 +145,10 @@ class _AuthGuard:
         self._check = None if wws.policy.auth.supabase_url is None else SessionCheck(wws, wws.policy.auth.supabase_url)
         self._memo: dict[bytes, _Known] = {}
         self._key_memo: dict[bytes, tuple[KeyRecord, AuthResult]] = {}
+
+    def inherit(self, before: _AuthGuard) -> None:
+        """Goes on with the checks of `before`, whose configuration is the same: the keys of the auth server are in them."""
+        self._check = before._check
 
     def near(self, headers: Headers) -> AuthResult | None:
         """What was found for the request's credential a moment ago.

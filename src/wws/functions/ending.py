@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from wws.bindings import Clock, Verdict
 from wws.core.trail import Trail
 from wws.core.wire.relay_stream import RelayStream
@@ -16,6 +18,9 @@ __all__ = ["PLAIN", "SSE", "Ending"]
 _JSON: Pair = (b"content-type", b"application/json")
 PLAIN = Headers.trusted([_JSON])
 """The header fields of an event's data, which is JSON whatever the stream is."""
+
+_NOT_THEIRS: Final = {"client_closed": "caller_cancelled", "stopped": "policy_concurrency"}
+"""Ends of a stream that say nothing about the provider, and the `error_type` they are told as."""
 
 
 SSE: list[Pair] = [
@@ -60,14 +65,14 @@ class Ending:
         trail.model = relay.model or trail.model
         if relay.complete:
             upstream.succeeded(now)
-        elif outcome == "client_closed":
+        elif outcome in _NOT_THEIRS:
             upstream.released(now)
         else:
             verdict = self.verdict
             kind = "provider_timeout" if outcome == "stall" else "provider_stream_cut"
             upstream.failed(now, kind if verdict is None else verdict.error_type, None, self._jitter)
-        if outcome == "client_closed":
-            trail.error_type = "caller_cancelled"
+        if outcome in _NOT_THEIRS:
+            trail.error_type = _NOT_THEIRS[outcome]
         elif not relay.complete:
             trail.error_type = "provider_stream_cut"
         gate = upstream.gate

@@ -178,6 +178,22 @@ class Upstreams:
         self.count += 1
         return made
 
+    def inherit(self, before: Upstreams) -> None:
+        """Goes on with what `before` knew of the routes to providers whose configuration is the same.
+
+        Requests that `before` let in tell the same breakers and gates how they ended, and hold the same places.
+        """
+        attempts_are_same = self._policy.attempts == before._policy.attempts
+        for name, models in before._routes.items():
+            if name not in self._providers or self._policy.providers.get(name) != before._policy.providers.get(name):
+                continue
+            for model, known in models.items():
+                made = self.of(ModelRef(name, model))
+                made.breaker, made.gate, made.plain_only = known.breaker, known.gate, known.plain_only
+                made.account.quota = known.account.quota
+                if attempts_are_same:
+                    made.account.budget = known.account.budget
+
     def _forget(self) -> None:
         """Drops the routes of which there is nothing to remember."""
         for models in self._routes.values():

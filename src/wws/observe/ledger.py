@@ -31,6 +31,8 @@ ON CONFLICT DO UPDATE SET requests = requests + excluded.requests, errors = erro
   tokens_out = tokens_out + excluded.tokens_out,
   tokens_cached = tokens_cached + excluded.tokens_cached, cost_usd = cost_usd + excluded.cost_usd
 """
+_PATIENCE = 5.0
+"""Seconds that a writer waits for another one: a write takes milliseconds."""
 
 
 class Ledger:
@@ -39,8 +41,12 @@ class Ledger:
     def __init__(self, file: Path | None, time: Callable[[], float], providers: Mapping[str, ProviderConfig]) -> None:
         self._file = file
         self._time = time
-        self._kinds = {name: config.kind for name, config in providers.items()}
+        self.use(providers)
         self._rows: dict[tuple[object, ...], list[float]] = {}
+
+    def use(self, providers: Mapping[str, ProviderConfig]) -> None:
+        """The providers are others from now on."""
+        self._kinds = {name: config.kind for name, config in providers.items()}
 
     def absorb(self, cells: dict[Key, Cell]) -> None:
         """Adds the cells of AI calls, which are what costs, to the rows of this minute."""
@@ -68,11 +74,26 @@ class Ledger:
 
     def write(self, rows: list[tuple[object, ...]]) -> None:
         """Adds rows to the file. Blocking. Raises `sqlite3.Error`."""
-        if self._file is None or not rows:
-            return
-        with sqlite3.connect(self._file, timeout=5.0) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
-            connection.execute(_SCHEMA)
-            connection.executemany(_UPSERT, rows)
-        connection.close()
+        if self._file is not None and rows:
+            self._write(self._file, rows)
+
+    def create(self) -> None:
+        """Makes the file, where there is none, before several processes write to it: only one may change its mode to WAL.
+
+        Blocking. Raises `sqlite3.Error`.
+        """
+        if self._file is not None:
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._write(self._file, [])
+
+    @staticmethod
+    def _write(file: Path, rows: list[tuple[object, ...]]) -> None:
+        connection = sqlite3.connect(file, timeout=_PATIENCE)
+        try:
+            with connection:
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute("PRAGMA synchronous=NORMAL")
+                connection.execute(_SCHEMA)
+                connection.executemany(_UPSERT, rows)
+        finally:
+            connection.close()

@@ -23,6 +23,7 @@ from wws.observe.tally import Cell
 Level = Literal["all", "errors", "off"]
 _MILLIS: Final = [f'{milli:03},"request_id":"' for milli in range(1000)]
 FLUSH: Final = 0.2  # seconds that lines wait to be written together
+_TOGETHER: Final = 4096  # PIPE_BUF of Linux
 _MOST: Final = 256 * 1024  # bytes that may wait
 _TEXTS: Final = 4096
 _NAME: Final = 128  # characters of a name that a caller chose; those there are, are shorter
@@ -78,6 +79,15 @@ class RequestLog:
         self._now = 0
         self._stamp = ""
         self._texts: dict[str, str] = {}
+
+    def use(self, level: Level, version: str) -> None:
+        """The configuration is another one from now on."""
+        self._level = level
+        self._version = version
+
+    def into(self, write: Callable[[bytes], object]) -> None:
+        """Lines go there from now on."""
+        self._write = write
 
     def add(self, request: Request, ctx: Context, status: int, outcome: Outcome, sent: int, total: float, cell: Cell) -> None:
         """Writes the line of a request that took `total` seconds and was counted in `cell`.
@@ -206,6 +216,18 @@ def _retries(request: Request) -> str:
 def _to_stderr(data: bytes) -> None:
     sys.stderr.buffer.write(data)
     sys.stderr.buffer.flush()
+
+
+def in_pieces(data: bytes) -> None:
+    """Writes whole lines to a standard error that several processes share.
+
+    What is written to a pipe at once is kept together up to PIPE_BUF bytes (POSIX, write); of more the lines of two
+    processes could end up in one another.
+    """
+    while data:
+        end = len(data) if len(data) <= _TOGETHER else data.rfind(b"\n", 0, _TOGETHER) + 1 or data.find(b"\n") + 1 or len(data)
+        _to_stderr(data[:end])
+        data = data[end:]
 
 
 def configure() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
@@ -67,7 +66,7 @@ class Metrics(Collector):
 
     def __init__(self, tally: Tally, version: str = "0") -> None:
         self._tally = tally
-        self._version = version
+        self.version = version
         self._requests: dict[Labels, int] = {}
         self._sent: dict[Labels, int] = {}
         self._duration: dict[Labels, Histogram] = {}
@@ -192,7 +191,7 @@ class Metrics(Collector):
         for more in self.others:
             yield from more()
         info = GaugeMetricFamily("wws_config_info", "The configuration in force.", labels=("version",))
-        info.add_metric([self._version], 1)
+        info.add_metric([self.version], 1)
         yield info
 
 
@@ -205,10 +204,3 @@ def _histogram(series: dict[Labels, Histogram], key: Labels) -> Histogram:
     if found is None:
         found = series[key] = Histogram()
     return found
-
-
-def exposition(metrics: Metrics) -> bytes:
-    """Prometheus' text format, UTF-8."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(metrics)
-    return generate_latest(registry)

@@ -78,7 +78,7 @@ def server(values: Values, folder: Path) -> ServerSettings:
         return None if found is None else folder / found
 
     names = ("listen", "admin", "workers", "trusted_proxies", "log", "max_connections", "header_timeout")
-    settings = {name: value(values, f"server.{name}") for name in (*names, "keep_alive")}
+    settings = {name: value(values, f"server.{name}") for name in (*names, "keep_alive", "drain_delay", "grace")}
     if settings["admin"] == OFF:
         settings["admin"] = None
     return ServerSettings(**settings, cert=file("cert"), key=file("key"))

@@ -78,7 +78,7 @@ KEYS: tuple[Key, ...] = (
     Key("name", k.NAME, '"wws"', "The project's name."),
     Key("server.listen", k.LISTEN, '"127.0.0.1:8787"', "The public listener."),
     Key("server.admin", k.ADMIN, '"127.0.0.1:8788"', "Dashboard, metrics, admin API: never on the public listener."),
-    Key("server.workers", k.WORKERS, "1", 'Processes; "auto" is one per core.'),
+    Key("server.workers", k.WORKERS, "1", 'Processes that serve; "auto" is one per core.'),
     Key("server.trusted_proxies", k.NETWORKS, "[]", "Networks whose X-Forwarded-For is believed."),
     Key("server.cert", k.PATH, None, "Certificate chain in PEM form for TLS; needs `key`."),
     Key("server.key", k.PATH, None, "The certificate's private key in PEM form."),
@@ -95,6 +95,13 @@ KEYS: tuple[Key, ...] = (
         "Until a request's head has come, from the first byte or accept.",
     ),
     Key("server.keep_alive", k.duration("1s", "1h"), '"15s"', "How long an idle client connection is kept."),
+    Key(
+        "server.drain_delay",
+        k.duration("0s", "5m"),
+        '"0s"',
+        "After SIGTERM: how long `/readyz` says 503 before listening ends, for a load balancer to notice.",
+    ),
+    Key("server.grace", k.duration("0s", "1h"), '"30s"', "After SIGTERM: how long answers in progress may take."),
     Key(
         "admin.token",
         k.SECRET,

@@ -44,6 +44,8 @@ class ServerSettings:
     max_connections: int = 16384
     header_timeout: float = 10.0
     keep_alive: float = 15.0
+    drain_delay: float = 0.0
+    grace: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)

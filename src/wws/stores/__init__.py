@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qsl
 
-from wws.bindings import KV, Claims, Clock, Counter, Queues
+from wws.bindings import KV, Claims, Clock, Counter, Kept, Queues
 from wws.stores.memory import MemoryStore
 from wws.stores.near import Near
 from wws.stores.redis_address import ALLOWED as REDIS
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wws.stores.lmdb import LmdbStore
     from wws.stores.redis import RedisStore
 
-__all__ = ["JobStore", "Near", "Store", "open_for_serving", "open_jobs", "open_store"]
+__all__ = ["JobStore", "Near", "Store", "WholeStore", "open_for_serving", "open_jobs", "open_store"]
 
 
 class Store(KV, Counter, Protocol):
@@ -36,6 +36,14 @@ class JobStore(Claims, Queues, Protocol):
 
     def close(self) -> None:
         """Lets go of files and memory."""
+        ...
+
+
+class WholeStore(Store, Protocol):
+    """A store itself, with nothing in front of it: what `open_store` gives."""
+
+    async def kept(self, key: str) -> Kept | None:
+        """What `get` gives, with the time until which it is kept. Raises `StoreError`."""
         ...
 
 

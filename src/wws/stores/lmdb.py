@@ -24,7 +24,7 @@ from typing import Final
 
 import lmdb
 
-from wws.bindings import Clock, KeyPage, SystemClock
+from wws.bindings import Clock, Kept, KeyPage, SystemClock
 from wws.core.limit import gcra, window
 from wws.core.limit.decision import Decision
 from wws.errors import StoreError
@@ -107,6 +107,20 @@ class LmdbStore:
         if len(raw) == MAX_KEY and raw[PLAIN] == HASHED:
             return record[_HEAD + _NAME.size + _NAME.unpack_from(record, _HEAD)[0] :]
         return record[_HEAD:]
+
+    async def kept(self, key: str) -> Kept | None:
+        """See `WholeStore`."""
+        await self._writes.settled()
+        value = await self.get(key)
+        try:
+            with self._kv.env.begin() as txn:
+                record = txn.get(packed_key(key.encode()))
+        except lmdb.Error as error:
+            raise self._kv.failed(error) from error
+        if value is None or record is None:
+            return None
+        expires = EXPIRES.unpack_from(record)[0]
+        return Kept(value, None if expires == NEVER else expires)
 
     async def put(self, key: str, value: bytes | str, expiration_ttl: float | None = None, *, durable: bool = False) -> None:
         """See `KV`. When an earlier write that nobody waited for has failed since, its `StoreError` is raised here."""
@@ -200,6 +214,13 @@ class LmdbStore:
             return removed + await self._writes.in_thread(lambda: self._kv.sweep(now, max_entries))
         except lmdb.Error as error:
             raise StoreError(f"{self.path}: {error}") from error
+
+    def files(self) -> tuple[tuple[str, int, int], ...]:
+        """Each file's name, the bytes its records take, and those they may take."""
+        try:
+            return tuple([(file.path.name, file.used, file.size) for file in (self._kv, self._counts)])
+        except lmdb.Error as error:
+            raise self._kv.failed(error) from error
 
     def close(self) -> None:
         """Commits what is pending and closes. The store cannot be used afterwards; closing twice is no error."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from heapq import nsmallest
 
-from wws.bindings import Clock, KeyPage, SystemClock
+from wws.bindings import Clock, Kept, KeyPage, SystemClock
 from wws.core.limit.counts import Counts, Round, victims
 from wws.core.limit.decision import Decision
 
@@ -52,6 +52,14 @@ class MemoryStore:
             return None
         self._values.move_to_end(key)
         return entry[0]
+
+    async def kept(self, key: str) -> Kept | None:
+        """See `WholeStore`."""
+        value = await self.get(key)
+        if value is None:
+            return None
+        expires = self._values[key][1]
+        return Kept(value, None if expires == _NEVER else expires)
 
     async def put(self, key: str, value: bytes | str, expiration_ttl: float | None = None, *, durable: bool = False) -> None:
         """See `KV`. Nothing here outlives the process: `durable` changes nothing."""

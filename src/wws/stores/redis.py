@@ -10,6 +10,7 @@ once. What survives a power cut is the server's own setting (`appendonly`): docs
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from hashlib import sha1
 from heapq import nsmallest
@@ -17,7 +18,7 @@ from pathlib import Path
 from struct import Struct
 from typing import Any, Final
 
-from wws.bindings import Clock, KeyPage
+from wws.bindings import Clock, Kept, KeyPage
 from wws.core.limit.decision import Decision
 from wws.core.limit.window import MAX_LIMIT
 from wws.errors import StoreError
@@ -113,6 +114,16 @@ class RedisStore:
             return reply
         found: bytes | None = await self._settled(reply, packed("GET", name))
         return found
+
+    async def kept(self, key: str) -> Kept | None:
+        """See `WholeStore`. The end is told by this machine's clock."""
+        value = await self.get(key)
+        name = self._values + key.encode()
+        left = await self._ask(name, packed("PTTL", name))  # -1: it does not expire; -2: it is gone
+        if value is None or left == -2:
+            return None
+        now = time.time() if self._time is None else self._time()
+        return Kept(value, None if left == -1 else now + left / 1000)
 
     async def put(self, key: str, value: bytes | str, expiration_ttl: float | None = None, *, durable: bool = False) -> None:
         """See `KV`. It returns when the server has it: what that survives is the server's setting, `durable` changes nothing."""

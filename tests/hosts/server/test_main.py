@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -17,7 +18,7 @@ from tests.e2e.program import Gateway, until
 from tests.e2e.projects import SERVER
 from wws.core.policy import Policy
 from wws.errors import ConfigError
-from wws.hosts.server import main
+from wws.hosts.server import main, serving
 from wws.project.settings import Project, ServerSettings
 
 PROJECT = """
@@ -160,12 +161,6 @@ def test_the_log_is_as_long_as_the_project_says(start: Start, level: str, logged
         assert [line["request_id"] for line in gateway.log] == [answer.headers["x-request-id"] for answer in asked]
 
 
-def test_what_has_no_effect_yet_is_said_at_the_start(start: Start) -> None:
-    gateway = start("workers = 2\n")
-    assert "server.workers: has no effect yet: one process serves, on one core" in gateway.stderr
-    assert ask(gateway.url, "/healthz").status == 200
-
-
 # the parts
 
 
@@ -178,5 +173,11 @@ def test_a_certificate_that_is_none_is_a_problem_of_the_project(tmp_path: Path) 
         (tmp_path / name).write_text("no certificate")
     settings = ServerSettings(cert=tmp_path / "cert.pem", key=tmp_path / "key.pem")
     with pytest.raises(ConfigError, match=r"wws\.toml: server\.cert: cannot be used"):
-        main._tls(project(server=settings))
-    assert main._tls(project()) is None
+        serving.tls_of(project(server=settings))
+    assert serving.tls_of(project()) is None
+
+
+def test_how_many_processes_serve() -> None:
+    cores = len(os.sched_getaffinity(0))
+    counts = [main.worker_count(project(server=ServerSettings(workers=workers))) for workers in (1, 3, "auto")]
+    assert counts == [1, 3, cores]

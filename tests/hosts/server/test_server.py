@@ -308,7 +308,9 @@ async def test_the_end_cuts_what_takes_longer_than_the_grace() -> None:
         await until(lambda: server.connections)
         await settle()
         await server.stop(0.01)
-        assert await client.rest() == b""
+        [answer] = parse(await client.rest())
+        assert (answer.status, answer.headers["retry-after"], answer.headers["connection"]) == (503, "1", "close")
+        assert b"The gateway is stopping" in answer.body
         await until(lambda: cancelled)
 
 

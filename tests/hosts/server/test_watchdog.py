@@ -44,7 +44,8 @@ class Watched:
     def __init__(self) -> None:
         self.all: list[tuple[str, ...]] = []
         self.stuck: list[Place] = []
-        self.dog = Watchdog(asyncio.get_running_loop(), self.measure, self.stuck.append)
+        self.dog = Watchdog(asyncio.get_running_loop(), self.measure)
+        self.dog.stuck = self.stuck.append
 
     def measure(self, name: str, labels: tuple[str, ...], value: float) -> None:
         self.all.append((name, *labels))

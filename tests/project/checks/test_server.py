@@ -69,14 +69,9 @@ def test_a_store_that_cannot_count_for_all_workers_is_refused(workers: str) -> N
     assert found == [f"6: kv.store: {message}"]
 
 
-def test_what_has_no_effect_yet_is_said_and_stops_nothing() -> None:
-    found = warnings(READY + '[server]\nworkers = "auto"')
-    assert found == [
-        NO_SESSIONS,
-        "6: server.workers: has no effect yet: one process serves, on one core",
-    ]
-    assert warnings(READY + "[server]\nworkers = 1") == [NO_SESSIONS]
-    assert warnings(READY + "[server]\nworkers = 3")[1] == "6: server.workers: has no effect yet: one process serves, on one core"
+def test_several_workers_are_taken() -> None:
+    assert warnings(READY + '[server]\nworkers = "auto"') == [NO_SESSIONS]
+    assert project(READY + "[server]\nworkers = 3").server.workers == 3
 
 
 def test_memory_with_one_worker_is_fine() -> None:

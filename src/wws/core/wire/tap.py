@@ -26,6 +26,7 @@ _ENDINGS: Final[dict[str, tuple[str, str]]] = {
     "cut": ("upstream_disconnect", "The provider ended the answer early."),
     "stall": ("provider_timeout", "The provider stopped sending before the answer was complete."),
     "error": ("provider_error", "The provider failed before the answer was complete."),
+    "stopped": ("overloaded", "The gateway was stopped before the answer was complete. Ask again."),
 }
 # Members of a delta that are something to see or to wait for; a role alone is not.
 _TOKENS: Final = ("content", "reasoning_content", "tool_calls", "reasoning", "refusal", "function_call", "audio")

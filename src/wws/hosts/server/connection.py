@@ -16,7 +16,7 @@ from wws.core.wire import head as rules
 from wws.errors import Refusal
 from wws.hosts.server import outgoing
 from wws.hosts.server.incoming import IncomingBody
-from wws.hosts.server.limits import HIGH_WATER, ServerLimits
+from wws.hosts.server.limits import DRAIN_IDLE, HIGH_WATER, ServerLimits
 from wws.hosts.server.pump import Pump
 from wws.hosts.server.tasks import Run
 from wws.http import Body, Headers, Pair, Request, Response
@@ -309,7 +309,7 @@ class Connection:
         self._run = None
         request = self._request
         if isinstance(error, asyncio.CancelledError):
-            if self._transport is not None:
+            if self._transport is not None and self._closing is None:
                 self._transport.abort()
         elif self._transport is None or request is None:
             if response is not None:
@@ -516,12 +516,14 @@ class Connection:
             self._check_rate(now, limits, self._body)
         elif self._request is None:
             if self._head_since is not None:
-                if now - self._head_since > limits.header_timeout:
+                if self._server.draining and not self._head_bytes and now - self._head_since > DRAIN_IDLE:
+                    self._close()
+                elif now - self._head_since > limits.header_timeout:
                     if self._head_bytes > len(b"\r\n"):  # an empty line behind a body begins no request
                         self._refuse(408, "The request did not arrive in time.")
                     else:
                         self._close()
-            elif now - self._seen > limits.keep_alive:
+            elif now - self._seen > (DRAIN_IDLE if self._server.draining else limits.keep_alive):
                 self._close()
 
     def _check_rate(self, now: float, limits: ServerLimits, body: IncomingBody) -> None:
@@ -555,11 +557,23 @@ class Connection:
         self._server.stream_failed(request, error)
 
     def drain(self) -> None:
-        """The server stops: an idle connection closes now, a busy one after its answer."""
+        """The server stops: a busy connection closes after its answer, an idle one when it has been idle for a moment."""
         if self._pump is not None:
             self._pump.close_after()
-        elif self._request is None and not self._turns and self._closing is None:
-            self._close()
+        else:
+            self.check(self._loop.time())
+
+    def expire(self) -> None:
+        """The time that a stopping server gives is over: a stream ends with an error, an unanswered request with 503."""
+        if self._pump is not None:
+            self._pump.expire()
+        elif self._run is not None and self._transport is not None and self._closing is None:
+            run, request = self._run, self._request
+            if request is not None:
+                self._respond(self._server.stopping(request))
+            run.cancel()
+        else:
+            self.abort()
 
     def abort(self) -> None:
         """Ends the connection at once."""

@@ -112,13 +112,18 @@ class Jobs:
 
         return {"wws_queue_messages": ("Messages in queues.", ("queue", "state"), read)}
 
-    async def drain(self, grace: float) -> None:
-        """Begins nothing more, and gives what runs `grace` seconds to end."""
+    async def drain(self, grace: float, hurry: asyncio.Event) -> None:
+        """Begins nothing more, and gives what runs `grace` seconds to end, or until `hurry` is set."""
         if self._consumers is None:
             return
         for task in self._loops:
             task.cancel()
-        await asyncio.gather(self._consumers.drain(grace), self._scheduler.drain(grace))
+        loop, consumers = asyncio.get_running_loop(), self._consumers
+        ending = [loop.create_task(part.drain(grace)) for part in (consumers, self._scheduler)]
+        hurried = loop.create_task(_hurries(hurry, ending))
+        await asyncio.wait(ending)
+        hurried.cancel()
+        await asyncio.gather(consumers.drain(0.0), self._scheduler.drain(0.0))  # what was still at work when somebody hurried
         self._jobs.close()
 
     async def _keep_counting(self) -> None:
@@ -193,6 +198,12 @@ class Jobs:
             raise problem
 
         return fails
+
+
+async def _hurries(hurry: asyncio.Event, ending: list[asyncio.Task[None]]) -> None:
+    await hurry.wait()
+    for task in ending:
+        task.cancel()
 
 
 def _longest(project: Project) -> float:

@@ -14,6 +14,11 @@ TICK = 0.25
 """How often timers are looked at. One sweep over the connections is cheaper than a timer object per request."""
 
 
+DRAIN_IDLE = 0.5
+"""Seconds since its last request after which a kept connection is closed when the server drains. One that is in use gets
+`Connection: close` with its next answer instead: closing it under a request on its way would fail that request."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServerLimits:
     """What one client connection may take. The precedents: hypercorn 5 s, granian 30 s, uvicorn 5 s, slowhttptest's defaults."""

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from wws.bindings import Env, Namespace, Provider, Secrets, Services, SystemClock
 from wws.core.policy import Policy
 from wws.core.route.rollout import chosen, subject
+from wws.functions.inherit import inherit
 from wws.functions.upstreams import Upstream, Upstreams, upstreams_of
 from wws.gateway import Gateway
 from wws.hosts.server.application import Application, Canary, Observers
@@ -39,7 +40,7 @@ from wws.project.secret import Secret
 from wws.project.settings import Project
 from wws.stores import Near, Store, open_jobs
 
-__all__ = ["Generation", "Process"]
+__all__ = ["Generation", "Process", "ledger_of"]
 
 
 class Generation(NamedTuple):
@@ -62,7 +63,7 @@ class Process:
         self.secrets = Secrets(pepper(project.store_url, project.home, os.environ))
         self.tally = Tally()
         self.metrics = Metrics(self.tally, project.policy.version)
-        self.ledger = Ledger(_ledger_file(project), self.clock.time, project.policy.providers)
+        self.ledger = ledger_of(project)
         self.tally.reader(self.ledger.absorb)
         self.log = RequestLog(
             project.server.log, loop=loop, time=self.clock.time, pepper=self.secrets.pepper, version=project.policy.version
@@ -102,11 +103,19 @@ class Process:
         return self.store.guard.degraded if isinstance(self.store, Near) else ()
 
     def switch(self, generation: Generation) -> None:
-        """`generation` answers from now on."""
+        """`generation` answers from now on, and knows what the one before knew and is still true."""
         if hasattr(self, "application"):
+            project = generation.project
+            self.tally.drain()  # what was counted so far was under the version before
+            for made in (generation, generation.rolled_out):
+                if made is not None:
+                    inherit(made.env, self.application.env)
             self._close_idle(generation)
             self._replaced += [self.generation, *([self.generation.rolled_out] if self.generation.rolled_out else [])]
             self.application.use(generation.gateway, generation.env, _canary(generation))
+            self.metrics.version = project.policy.version
+            self.log.use(project.server.log, project.policy.version)
+            self.ledger.use(project.policy.providers)
         else:
             self.application = Application(generation.gateway, generation.env, self.background, secrets.token_hex(5))
             self.application.use(generation.gateway, generation.env, _canary(generation))
@@ -177,6 +186,11 @@ def _bindings(project: Project, store: Store) -> dict[str, Any]:
     for name, value in project.vars.items():
         bindings[name] = value.reveal() if isinstance(value, Secret) else value
     return bindings
+
+
+def ledger_of(project: Project) -> Ledger:
+    """The ledger in the folder of the project's store."""
+    return Ledger(_ledger_file(project), SystemClock().time, project.policy.providers)
 
 
 def _ledger_file(project: Project) -> Path | None:

@@ -219,6 +219,24 @@ class Pump:
         """The connection is to close when the answer has been sent."""
         self._close = True
 
+    def expire(self) -> None:
+        """The server stops and cannot wait for the rest: the source is told, and the client that this is not the end."""
+        if self._ended:
+            return
+        if self._task is not None:
+            self._task.cancel()
+        elif isinstance(self._stream, Piped):
+            self._stream.cancel()
+        transform = self._stream.transform
+        last = b"" if transform is None else transform.end("stopped")
+        if last:
+            self._write(last)
+            if self._chunked:
+                self._transport.write(outgoing.LAST_CHUNK)
+        # Where nothing was said there is no last chunk either: the client must not take the answer for whole.
+        self._finish("stopped")
+        self._connection.sent(True)
+
     def abort(self) -> None:
         """The client is gone: the source is told at once."""
         if self._ended:

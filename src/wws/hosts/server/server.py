@@ -16,13 +16,17 @@ from typing import Any
 
 from wws.core.limit.subject import address
 from wws.core.wire.address import Network, client_address, trusted
+from wws.errors import Refusal
+from wws.functions.refuse import refuse
 from wws.hosts.server.connection import Connection
 from wws.hosts.server.limits import TICK, ServerLimits
+from wws.hosts.server.listening import BACKLOG, Acceptor, Crowd, accept_the_rest, bind, duplicates
 from wws.hosts.server.outbox import Outbox
 from wws.http import Request, Response
+from wws.project.address import Address
 
 App = Callable[[Request], Coroutine[Any, Any, Response]]
-_BACKLOG = 2048  # uvicorn's
+_LAST_WORDS = 1.0  # seconds in which the end of an answer that was cut short may reach its client
 _PROBE = 0.2  # seconds a listener on this machine has to accept
 _log = logging.getLogger("wws.server")
 
@@ -57,6 +61,7 @@ class Server:
         self._tls = tls
         self._on_tick = on_tick
         self._listeners: list[asyncio.AbstractServer] = []
+        self._acceptors: list[Acceptor] = []
         self._unix: dict[str, int] = {}  # path to inode
         self._timer: asyncio.TimerHandle | None = None
         self._idle: asyncio.Event = asyncio.Event()
@@ -69,7 +74,7 @@ class Server:
 
         Raises `OSError` when it cannot.
         """
-        extra: dict[str, Any] = {"ssl": self._tls, "backlog": _BACKLOG}
+        extra: dict[str, Any] = {"ssl": self._tls, "backlog": BACKLOG}
         if self._tls is not None:
             extra["ssl_handshake_timeout"] = self.limits.header_timeout
         if address.startswith("unix:"):
@@ -84,9 +89,22 @@ class Server:
             listener = await self.loop.create_server(self._connection, bare or None, int(port), **extra)
             self._listeners.append(listener)
             bound = f"{host}:{listener.sockets[0].getsockname()[1]}"
+        self._begin_ticking()
+        return bound
+
+    def share(self, listener: socket.socket, crowd: Crowd, seat: int) -> None:
+        """Accepts from a listening socket that other processes accept from too."""
+        self._acceptors.append(
+            Acceptor(
+                listener, self.loop, self._connection, crowd=crowd, seat=seat, count=lambda: len(self.connections),
+                tls=self._tls, handshake=self.limits.header_timeout,
+            )
+        )  # fmt: skip
+        self._begin_ticking()
+
+    def _begin_ticking(self) -> None:
         if self._timer is None:
             self._timer = self.loop.call_later(TICK, self._tick)
-        return bound
 
     def _connection(self) -> Any:
         return Connection(self)
@@ -139,6 +157,11 @@ class Server:
         _log.error("unhandled error", exc_info=error)
         return Response.text("The gateway failed on this request.\n", 500, {"cache-control": "no-store"})
 
+    def stopping(self, request: Request) -> Response:
+        """The answer to a request that the end of the process cuts short."""
+        refusal = Refusal("overloaded", "The gateway is stopping. Ask again.", retry_after=1.0, retry=True)
+        return refuse(refusal, openai=request.route is not None and request.route.to == "ai")
+
     def stream_failed(self, request: Request, error: BaseException) -> None:
         """A stream raised while it was being sent."""
         _log.warning("stream ended early: %s", type(error).__name__)
@@ -149,26 +172,46 @@ class Server:
 
     # the end
 
-    async def stop(self, grace: float) -> None:
-        """Stops listening, lets answers finish for `grace` seconds, then ends what is left."""
-        self.draining = True
+    async def close_listeners(self) -> None:
+        """Accepts what waits, and nothing that comes later."""
+        options: dict[str, Any] = {} if self._tls is None else {"ssl": self._tls}
         for listener in self._listeners:
+            kept = duplicates(listener)
             listener.close()
+            await accept_the_rest(kept, self.loop, self._connection, options)
+        self._listeners.clear()
+        for acceptor in self._acceptors:
+            await acceptor.close()
+        self._acceptors.clear()
         for path, inode in self._unix.items():
-            await self.loop.run_in_executor(None, _remove_own, path, inode)
+            await self.loop.run_in_executor(None, remove_own, path, inode)
         self._unix.clear()
+
+    async def stop(self, grace: float, hurry: asyncio.Event | None = None) -> None:
+        """Stops listening, lets answers finish for `grace` seconds or until `hurry`, then ends what is left."""
+        self.draining = True
+        await self.close_listeners()
         for connection in list(self.connections):
             connection.drain()
-        if self.connections:
-            self._idle.clear()
-            waiting = self.loop.create_task(self._idle.wait())
-            await asyncio.wait({waiting}, timeout=grace)
-            waiting.cancel()
+        await self._empty(grace, hurry)
+        for connection in list(self.connections):
+            connection.expire()
+        await self._empty(_LAST_WORDS if grace else 0.0)
         for connection in list(self.connections):
             connection.abort()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    async def _empty(self, patience: float, hurry: asyncio.Event | None = None) -> None:
+        """Waits up to `patience` seconds until every connection is gone."""
+        if not self.connections:
+            return
+        self._idle.clear()
+        waiting = [self.loop.create_task(event.wait()) for event in (self._idle, hurry) if event is not None]
+        await asyncio.wait(waiting, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
 
 
 def _date() -> bytes:
@@ -189,11 +232,28 @@ def _remove_stale(path: str) -> None:
     raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), path)
 
 
+def listening_sockets(address: Address) -> tuple[list[socket.socket], str]:
+    """Sockets that listen at `address`, for processes to share, and the address really bound. Blocking. Raises `OSError`."""
+    if address.unix is None:
+        sockets = bind(address.host, address.port)
+        return sockets, str(address._replace(port=sockets[0].getsockname()[1]))
+    _remove_stale(address.unix)
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        listener.bind(address.unix)
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return [listener], str(address)
+
+
 def _inode(path: str) -> int:
     return os.stat(path).st_ino
 
 
-def _remove_own(path: str, inode: int) -> None:
+def remove_own(path: str, inode: int) -> None:
     """Removes the file of our own socket, unless another stands in its place by now."""
     with suppress(FileNotFoundError):
         if _inode(path) == inode:

@@ -70,17 +70,17 @@ def place(frame: FrameType | None, folders: tuple[str, ...]) -> tuple[Place | No
 
 
 class Watchdog:
-    """`stuck` is called, in the thread, for code that cannot be stopped: to end the process where another takes its place."""
+    """`stuck`, where it is set, is called, in the thread, for code that cannot be stopped: it ends the process, and another
+    takes its place."""
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         measure: Callable[[str, tuple[str, ...], float], None],
-        stuck: Callable[[Place], None] | None = None,
     ) -> None:
         self._loop = loop
         self._measure = measure
-        self._stuck = stuck
+        self.stuck: Callable[[Place], object] | None = None
         self._folders: tuple[str, ...] = ()
         self._after, self._limit, self._interval = 0.25, 2.0, 0.1
         self._beat = 0.0
@@ -129,9 +129,9 @@ class Watchdog:
             if found is None or still < self._limit + self._tries * self._after:
                 continue
             self._tries += 1
-            if still > self._limit + STUCK and self._stuck is not None:
+            if still > self._limit + STUCK and self.stuck is not None:
                 _log.critical("%s takes no signal and has held up this process for %.1f s: it ends", found, still)
-                self._stuck(found)
+                self.stuck(found)
             signal.pthread_kill(main, SIGNAL)
 
     def _tell(self, found: Place | None, still: float) -> None:

@@ -16,7 +16,6 @@ CHECKS = (
     server.tls,
     server.proxies,
     server.store,
-    server.not_yet,
     server.sessions,
     server.limits,
     server.ages,

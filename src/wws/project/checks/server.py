@@ -13,16 +13,11 @@ from wws.project.checks.subject import Subject
 from wws.project.document import nearest, not_set
 from wws.project.durations import duration
 from wws.project.kinds import PATTERN, shape
-from wws.project.schema import default
 
-__all__ = ["admin", "ages", "limits", "listeners", "not_yet", "proxies", "sessions", "store", "tls"]
+__all__ = ["admin", "ages", "limits", "listeners", "proxies", "sessions", "store", "tls"]
 
 SHORTEST_TOKEN = 16
 """Characters of an admin token: 64 bits where they are hexadecimal digits."""
-NOT_YET = {
-    "workers": "has no effect yet: one process serves, on one core",
-}
-"""Keys of `[server]` that are read and checked, and do nothing."""
 
 
 def listeners(subject: Subject) -> None:
@@ -61,13 +56,6 @@ def store(subject: Subject) -> None:
         subject.report.problem(
             path, 'found "memory:" with several workers, of which each would count alone; allowed: "lmdb:PATH", or workers = 1'
         )
-
-
-def not_yet(subject: Subject) -> None:
-    given = subject.values.get("server", {})
-    for name, words in NOT_YET.items():
-        if name in given and given[name] != default(f"server.{name}"):
-            subject.report.warning(("server", name), words)
 
 
 def sessions(subject: Subject) -> None:

@@ -185,13 +185,15 @@ class Queues(Protocol):
 class Endpoint:
     """A configured upstream, parsed once: `https://api.example.com/v1` -> scheme, host, port, base path.
 
+    `address`, when given, is the IP address to connect to, whatever the name resolves to.
     `unix` is the socket's path for `http+unix:///path/to.sock:/base` addresses. Raises `ValueError` for what is no such URL.
     """
 
-    __slots__ = ("authority", "base", "host", "origin", "port", "scheme", "unix", "url")
+    __slots__ = ("address", "authority", "base", "host", "origin", "port", "scheme", "unix", "url")
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, address: str | None = None) -> None:
         parts = urlsplit(url)
+        self.address = address
         self.unix: str | None = None
         if parts.scheme == "http+unix":
             self.unix, _, base = parts.path.partition(":")
@@ -211,7 +213,7 @@ class Endpoint:
             raise ValueError(f"{url!r} is not an http:// or https:// address")
         self.url = url
         self.base = base.rstrip("/")
-        self.origin = f"{self.scheme}://{self.unix or ''}{self.authority}"
+        self.origin = f"{self.scheme}://{self.unix or ''}{self.authority}{'' if address is None else '@' + address}"
 
     def __repr__(self) -> str:
         return f"Endpoint({self.url!r})"
@@ -367,6 +369,8 @@ class Services:
     seconds) and `LIMIT_DEGRADED` (rule; 1)."""
     degraded: Callable[[], tuple[str, ...]] = lambda: ()
     """What works differently just now because something the gateway depends on fails, as `/readyz` names it."""
+    resolve: Callable[[str, int], Awaitable[list[str]]] | None = None
+    """The IP addresses of a host and port; None where the platform resolves by itself. Raises `ConnectFailed`."""
     functions: Mapping[str, Any] = field(default_factory=dict)
     """The project's functions by name, each a `wws.functions.invoke.Function`."""
     state: dict[str, Any] = field(default_factory=dict)

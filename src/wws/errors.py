@@ -3,6 +3,7 @@
     WwsError
     +-- ConfigError        the project is wrong: every problem found, with file and line
     +-- Refusal            a request gets this answer instead of the one it asked for; `code` is a row of TABLE
+    +-- FetchRefused       a function may not fetch from there, or no more than it did
     +-- FunctionError      a function of the project cannot be loaded: which, where, why
     +-- StoreError         a store could not do what it was asked (never: a key that is missing)
     +-- QueueFull          a queue holds as many messages as it may
@@ -27,6 +28,7 @@ __all__ = [
     "TABLE",
     "ConfigError",
     "ConnectFailed",
+    "FetchRefused",
     "FunctionError",
     "FunctionStopped",
     "Problem",
@@ -101,6 +103,7 @@ TABLE: Final[dict[str, Row]] = {
     "auth_misconfigured": Row(500, _LATER, "wws_internal", "The gateway's own key for the auth server was refused."),
     "function_failed": Row(500, _LATER, "wws_function", "The function failed on this request."),
     "function_broken": Row(500, _LATER, "wws_function", "The function cannot be loaded. `wws check` and the log say why."),
+    "loop_detected": Row(508, _LATER, "wws_function", "Functions call one another without end."),
     "internal_error": Row(500, _LATER, "wws_internal", "The gateway failed on this request."),
 }  # fmt: skip
 
@@ -160,6 +163,10 @@ class Refusal(WwsError):
         self.retry = retry
         self.allow = allow
         super().__init__(f"{code}: {self.message}")
+
+
+class FetchRefused(WwsError):
+    """A function may not fetch from there: an address inside, too many redirects, an answer larger than is allowed."""
 
 
 class FunctionError(WwsError):

@@ -11,7 +11,7 @@ import re
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs, unquote, urljoin, urlsplit
 
 from wws import codec
 from wws.errors import Refusal, UpstreamTimeout
@@ -216,6 +216,24 @@ class Request:
         self.user: User | None = None
         self.route: Route | None = None
         self.limit: int | None = None
+
+    @classmethod
+    def of(
+        cls,
+        url: str,
+        method: str = "GET",
+        headers: Headers | Mapping[str, str] | None = None,
+        body: Body | Octets | str = EMPTY,
+        *,
+        base: Request | None = None,
+    ) -> Request:
+        """A request to an address; a relative one, `/path` say, begins at that of `base`. Raises `ValueError` for another scheme
+        than http and https."""
+        parts = urlsplit(url if base is None else urljoin(base.url, url))
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise ValueError(f"{url!r} is not an http:// or https:// address")
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        return cls(method, target, headers, body, authority=parts.netloc, scheme=parts.scheme)
 
     @property
     def target(self) -> str:

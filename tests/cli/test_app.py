@@ -30,6 +30,9 @@ EVERY = [
     ("queues", "purge"),
     ("trigger",),
     ("status",),
+    ("state", "export"),
+    ("state", "import"),
+    ("state", "stats"),
     ("build",),
     ("secrets", "put"),
     ("secrets", "list"),
@@ -39,7 +42,7 @@ EVERY = [
 
 def test_the_list_here_is_complete() -> None:
     assert {names[0] for names in EVERY} == set(COMMANDS)
-    for name in ("keys", "sessions", "queues", "secrets"):
+    for name in ("keys", "sessions", "queues", "state", "secrets"):
         listed = re.findall(r"^  (\w+) +[A-Z]", wws(name, "--help").out.split("Commands:")[1], re.MULTILINE)
         assert {names[1] for names in EVERY if names[0] == name} == set(listed)
 

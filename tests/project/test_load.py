@@ -385,6 +385,7 @@ def test_a_project_is_plain_data() -> None:
         "kv_namespaces",
         "vars",
         "warnings",
+        "services",
         "functions",
         "kv",
     }

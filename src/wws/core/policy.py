@@ -14,6 +14,7 @@ __all__ = [
     "AuthPolicy",
     "CachePolicy",
     "Condition",
+    "FetchPolicy",
     "Limit",
     "ModelRef",
     "Policy",
@@ -194,6 +195,16 @@ DEFAULT_LIMITS: Final[dict[str, Limit]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class FetchPolicy:
+    """What `env.fetch` of functions may do: names, addresses and networks it may reach beside the public internet, the largest
+    body in bytes it reads whole, seconds for an answer."""
+
+    allow: tuple[str, ...] = ()
+    limit: int = 10 * 1024 * 1024
+    timeout: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """Everything the gateway decides by. `version` is a hash of the configuration it was built from."""
 
@@ -224,5 +235,6 @@ class Policy:
     """Seconds one run of a function may take, where its route does not say."""
     local_share: float = 1.0
     """The part of each limit that this process admits by itself while the store fails: one by all processes that share it."""
+    fetch: FetchPolicy = FetchPolicy()
     max_in_flight: int = 4096
     """Requests in progress in one process before the gateway sheds with 503 (Envoy's default is 1024 per cluster)."""

@@ -30,6 +30,8 @@ Handler = Callable[[Any, Any, Any], Awaitable[Any]]
 _FRAMES: Final = (__file__, limited_by)
 TIMEOUTS: Final = "wws_function_timeouts"
 _log = logging.getLogger("wws.functions")
+_MAX_PASSES: Final = 8
+"""Times a request may have passed a gateway of ours before: functions that fetch from functions, and no longer way than that."""
 _NO_REST: Final = ("", 0)
 
 
@@ -84,6 +86,8 @@ async def invoke(request: Request, env: Env, ctx: Context, route: Route) -> Resp
     function: Function | None = env.wws.functions.get(name)
     if function is None:
         raise Refusal("not_found", "This route names a function, and no function of that name is loaded here.")
+    if b"via" in request.headers.first and sum([v.count(b" wws") for n, v in request.headers.raw if n == b"via"]) >= _MAX_PASSES:
+        raise Refusal("loop_detected")
     params = request.params
     rest, depth = function.rest
     if rest and route.path.endswith("/*") and route.path.count("/") == depth + 1:

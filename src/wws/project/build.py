@@ -17,6 +17,7 @@ from wws.core.policy import (
     AuthPolicy,
     CachePolicy,
     Condition,
+    FetchPolicy,
     Limit,
     ModelRef,
     Policy,
@@ -120,6 +121,7 @@ def policy(values: Values, functions: Folder | None = None) -> Policy:
         json_depth=value(values, "server.json_depth"),
         function_timeout=value(values, "functions.timeout"),
         function_limit=value(values, "server.function_limit"),
+        fetch=FetchPolicy(value(values, "fetch.allow"), value(values, "fetch.limit"), value(values, "fetch.timeout")),
         max_in_flight=value(values, "server.max_in_flight"),
     )
 

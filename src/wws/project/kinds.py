@@ -43,6 +43,7 @@ _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,40}", re.ASCII)
 _WORD = re.compile(r"[^\s,][^,\r\n]{0,62}")
 # What the router accepts in a header and in a metric's label: visible ASCII without quotes, commas or spaces.
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}", re.ASCII)
+_HOST = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]*[a-z0-9])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9])?)*", re.ASCII)
 _PRINTABLE = re.compile(r"[\x20-\x7e]{1,200}")
 _LMDB = re.compile(r"[^?]*[^?/.][^?]*(?:\?map_size=[1-9][0-9]{0,6}[KMG]iB)?")
 _TARGET_NAME = re.compile(r"[\w\[][\w.\[\]-]*(?:/[\w\[][\w.\[\]-]*)*")
@@ -273,6 +274,24 @@ def _store(value: object) -> str:
     return text
 
 
+def _function_name(value: object) -> str:
+    text = _text(value)
+    if not _TARGET_NAME.fullmatch(text):
+        raise ValueError("not the path of a file in the functions folder")
+    return text.removesuffix(".py")
+
+
+def _reachable(value: object) -> str:
+    text = _text(value).lower()
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        pass
+    if not _HOST.fullmatch(text):
+        raise ValueError("no name, address or network (an address has no port; a network's last bits are 0)")
+    return text
+
+
 TEXT = Kind("text", "a text", _text)
 FLAG = Kind("flag", "true | false", _flag)
 NAME = Kind("name", "letters, digits, _ and -", matching(_NAME, "letters, digits, _ and - only, at most 63"))
@@ -287,6 +306,8 @@ NETWORKS = many(Kind("network", 'networks such as "10.0.0.0/8"', _network), empt
 MODELS = many(Kind("model", '"provider/model"', _model), one=True)
 ALIASES = many(Kind("alias", "aliases of [models]", _alias))
 ALIAS = Kind("alias", "an alias of [models]", _alias)
+FUNCTION_NAME = Kind("function", 'a function of the folder, such as "api/hello"', _function_name)
+REACHABLE = many(Kind("host", '"api.internal", "*.corp.example", "10.1.0.0/16"', _reachable), empty=True)
 TARGET = Kind("target", '"ai" | "origin" | "function:NAME" | the name of one of [origins]', _target)
 METHODS = many(Kind("method", "HTTP methods in capitals", _method))
 SCOPES = many(Kind("scope", "scopes", matching(_TOKEN, "a scope is one word")), empty=True)

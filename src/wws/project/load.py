@@ -92,21 +92,36 @@ def _project(
 ) -> Project:
     store = build.value(values, "kv.store")
     namespaces = tuple([table["binding"] for table in values.get("kv_namespaces", ())])
+    services = {table["binding"]: table["function"] for table in values.get("services", ()) if len(table) == 2}
     variables = {
-        **_free(secrets, namespaces + tuple([queue.binding for queue in build.queues(values)])),
+        **_free(secrets, (*namespaces, *services, *[queue.binding for queue in build.queues(values)])),
         **values.get("vars", {}),
     }
-    parts = {"policy": policy, "server": server, "store": without_login(store), "kv": namespaces, "vars": variables}
     kv, crons, queues, limits = build.kv(values), build.crons(values), build.queues(values), build.limits(values)
-    parts |= {"functions": functions.digest, "asked": kv, "crons": crons, "queues": queues, "limits": limits}
+    parts = {
+        "policy": replace(policy, routes=()),
+        "routes": list(map(repr, policy.routes)),  # a route has no secret, and a project may have a thousand
+        "server": server,
+        "store": without_login(store),
+        "kv": namespaces,
+        "vars": variables,
+        "services": services,
+        "functions": functions.digest,
+        "asked": kv,
+        "crons": crons,
+        "queues": queues,
+        "limits": limits,
+    }
     policy = replace(policy, version=build.version(parts))
-    project = Project(path, policy, server, build.admin(values), store, namespaces, variables, warnings, home, functions, kv=kv)
+    project = Project(
+        path, policy, server, build.admin(values), store, namespaces, variables, warnings, home, services, functions, kv=kv
+    )
     return replace(project, crons=crons, queues=queues, limits=limits)
 
 
-def _free(secrets: Mapping[str, str], namespaces: tuple[str, ...]) -> dict[str, Variable]:
+def _free(secrets: Mapping[str, str], bound: tuple[str, ...]) -> dict[str, Variable]:
     """The secrets that functions see as `env.NAME`: those whose name is not the gateway's own or a binding's already."""
-    taken = {*RESERVED, *namespaces}
+    taken = {*RESERVED, *bound}
     return {name: Secret(value) for name, value in secrets.items() if name not in taken and not name.startswith("_")}
 
 

@@ -48,6 +48,8 @@ TABLES: dict[str, str] = {
     "origin.timeouts": "How long an origin may be silent; for all of `[origins]` too.",
     "routes[]": "What is served where. The most specific path wins. Given, it replaces the default list.",
     "routes[].cache": "A cache of fixed ages for this route.",
+    "fetch": "Where functions may go by `env.fetch`: the public internet, and what is written here.",
+    "services[]": "A function that other functions see as `env.NAME`, to call it by `env.NAME.fetch(...)`.",
     "functions": "The project's own functions: the files of a folder are routes, docs/functions.md tells how.",
     "kv_namespaces[]": "A key-value namespace that functions see as `env.NAME`.",
     "triggers": "Functions that run by the clock: those with `async def scheduled(event, env, ctx)`.",
@@ -224,6 +226,13 @@ KEYS: tuple[Key, ...] = (
         "Requests in progress on this route in one process; more are answered 503.",
     ),
     Key("routes[].fresh_auth", k.duration("0s", "24h"), None, "Greatest age of the last online check of the session."),
+    Key("fetch.allow", k.REACHABLE, "[]", "Names, addresses and networks inside that functions may reach."),
+    Key("fetch.limit", k.size("1KiB", "1GiB"), '"10MiB"', "Largest answer that is read whole; one in pieces has no limit."),
+    Key("fetch.timeout", k.duration("10ms", "1h"), '"30s"', "For an answer, where the call says nothing."),
+    Key("services[].binding", k.BINDING, None, "Its name in `env`.", required=True),
+    Key(
+        "services[].function", k.FUNCTION_NAME, None, "The function: its file's path in the folder, without `.py`.", required=True
+    ),
     Key("functions.folder", k.PATH, '"functions"', "The folder, beside this file."),
     Key("kv_namespaces[].binding", k.BINDING, None, "Its name in `env`.", required=True),
     Key("triggers.crons", k.CRONS, "[]", "When; a bare expression runs every function that has a `scheduled` handler."),

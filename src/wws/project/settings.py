@@ -118,6 +118,8 @@ class Project:
     vars: dict[str, Variable] = field(default_factory=dict)
     warnings: list[Problem] = field(default_factory=list)
     base: Path | None = None
+    services: dict[str, str] = field(default_factory=dict)
+    """Bindings of `[[services]]`: name to function."""
     functions: Folder = field(default_factory=lambda: Folder(Path()))
     """The functions folder as it was read with the file. `functions.broken` should be shown as errors, and stop nothing."""
     release: str = "local"

@@ -29,6 +29,7 @@ def test_what_a_project_binds() -> None:
         project(kv_namespaces=("VISITS",), vars={"COLOUR": "blue", "N": 3, "TOKEN": Secret("planted")}), store
     )
     assert isinstance(found.pop("VISITS"), Namespace)
+    assert [type(found.pop(name)).__name__ for name in ("ai", "cache", "fetch")] == ["AI", "CacheBinding", "Fetch"]
     assert found == {"COLOUR": "blue", "N": 3, "TOKEN": "planted"}
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
+import socket
 import ssl
 from typing import Final
 
 from wws.bindings import Endpoint
 from wws.core.policy import Timeouts
-from wws.errors import UpstreamCut, UpstreamTimeout
+from wws.errors import ConnectFailed, UpstreamCut, UpstreamTimeout
 from wws.hosts.server.exchange import UpstreamConnection
 from wws.hosts.server.limits import UpstreamLimits
 from wws.hosts.server.outbox import Outbox
@@ -21,6 +22,7 @@ from wws.http import Body, Pair, Response
 # RFC 9110 section 9.2.2: these may be sent again when a kept connection turns out to be closed.
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 _HEADS_KEPT: Final = 64
+_POOLS_KEPT: Final = 512
 
 
 class _Head:
@@ -56,8 +58,21 @@ class Dialer:
             self._context.minimum_version = ssl.TLSVersion.TLSv1_2
             self._context.set_alpn_protocols(["http/1.1"])
         context = self._context if endpoint.scheme == "https" else None
+        if len(self.pools) >= _POOLS_KEPT:  # functions fetch from anywhere: what has no connection left is forgotten
+            self.pools = {origin: pool for origin, pool in self.pools.items() if pool.open}
         pool = self.pools[endpoint.origin] = Pool(endpoint, self._loop, self._limits, context, self._outbox)
         return pool
+
+    async def resolve(self, host: str, port: int) -> list[str]:
+        """The addresses of a name, IPv4 first, for that is what every network has. Raises `ConnectFailed`."""
+        try:
+            found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise ConnectFailed(
+                f"{host} cannot be resolved: {getattr(error, 'strerror', None) or type(error).__name__}"
+            ) from None
+        addresses = list(dict.fromkeys([str(address[0]) for _, _, _, _, address in found]))
+        return sorted(addresses, key=lambda address: ":" in address)
 
     async def send(
         self,

@@ -105,7 +105,7 @@ class Pool:
             else:
                 name = endpoint.host if self._context is not None else None
                 _, connection = await self._loop.create_connection(
-                    self._make, endpoint.host, endpoint.port, ssl=self._context, server_hostname=name
+                    self._make, endpoint.address or endpoint.host, endpoint.port, ssl=self._context, server_hostname=name
                 )
         except ssl.SSLError as error:
             raise ConnectFailed(f"TLS with {endpoint.authority} failed: {error.reason or type(error).__name__}") from None

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from wws.bindings import Env, Namespace, Provider, Secrets, Services, SystemClock
 from wws.core.policy import Policy
 from wws.core.route.rollout import chosen, subject
+from wws.functions.env import bindings as standard
 from wws.functions.inherit import inherit
 from wws.functions.upstreams import Upstream, Upstreams, upstreams_of
 from wws.gateway import Gateway
@@ -92,6 +93,7 @@ class Process:
         services = Services(
             policy, self.store, self.store, self.dialer, CryptographyVerifier(), self.secrets, providers, self.clock,
             self.background, observe=self._observe, measure=self.metrics.measure, degraded=self._degraded,
+            resolve=self.dialer.resolve,
         )  # fmt: skip
         functions = Functions(project.functions)
         services.functions = functions.by_name
@@ -182,7 +184,8 @@ def _route_gauges(routes: Callable[[], Upstreams]) -> dict[str, Series]:
 
 
 def _bindings(project: Project, store: Store) -> dict[str, Any]:
-    bindings: dict[str, Any] = {name: Namespace(store, name) for name in project.kv_namespaces}
+    bindings = standard(project.policy, project.services)
+    bindings.update({name: Namespace(store, name) for name in project.kv_namespaces})
     for name, value in project.vars.items():
         bindings[name] = value.reveal() if isinstance(value, Secret) else value
     return bindings

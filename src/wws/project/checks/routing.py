@@ -46,7 +46,7 @@ def _destination(subject: Subject, index: int, to: str) -> None:
     kind, target = destination(to)
     named = subject.names("origins")
     if kind == "function" and target is not None:
-        _function(subject, path, target)
+        _function(subject, path, target, FUNCTION)
     elif to == "origin" and "origin" not in subject.document and len(named) != 1:
         several = f"there are several: name one of {', '.join(named)}" if named else "there is no [origin]: write its `url`"
         subject.report.problem(path, f'found "origin", but {several}')
@@ -55,7 +55,7 @@ def _destination(subject: Subject, index: int, to: str) -> None:
         subject.report.problem(path, f'found "{to}"{nearest(to, known)}; allowed: {", ".join(known)}, {FUNCTION}NAME')
 
 
-def _function(subject: Subject, path: tuple[str | int, ...], name: str) -> None:
+def _function(subject: Subject, path: tuple[str | int, ...], name: str, prefix: str = "") -> None:
     functions = subject.functions
     found = functions.functions.get(name)
     if found is None:
@@ -65,7 +65,7 @@ def _function(subject: Subject, path: tuple[str | int, ...], name: str) -> None:
             if f"{name}.py" in functions.sources
             else f"there is no {functions.root.name}/{name}.py"
         )
-        subject.report.problem(path, f'found "{FUNCTION}{name}", but {there}{hint}')
+        subject.report.problem(path, f'found "{prefix}{name}", but {there}{hint}')
 
 
 def _conditions(subject: Subject, index: int, route: Mapping[str, Any]) -> None:
@@ -104,6 +104,11 @@ def bindings(subject: Subject) -> None:
     for index, queue in subject.rows("queues"):
         if "binding" in queue:
             _binding(subject, ("queues", index, "binding"), queue["binding"], taken)
+    for index, service in subject.rows("services"):
+        if "binding" in service:
+            _binding(subject, ("services", index, "binding"), service["binding"], taken)
+        if "function" in service:
+            _function(subject, ("services", index, "function"), service["function"])
     for name in subject.names("vars"):
         _binding(subject, ("vars", name), name, taken)
 

@@ -11,9 +11,10 @@ import typer
 from wws.cli.launch import locate_file
 from wws.cli.options import Config, Json, command
 from wws.cli.output import note, print_json, print_line
+from wws.project.settings import Project
 from wws.project.targets import DEFAULT, Built, builder, loader, targets
 
-__all__ = ["Target", "app", "built"]
+__all__ = ["Target", "app", "built", "read"]
 
 app = command()
 
@@ -29,13 +30,18 @@ Target = Annotated[
 ]
 
 
-def built(config: Path | None, target: str, out: Path | None) -> Built:
-    """Checks the project and builds it for `target`; warnings go to standard error. Raises `WwsError`."""
+def read(config: Path | None, target: str) -> Project:
+    """The project as `target` reads it; warnings go to standard error. Raises `ConfigError`."""
     path, _ = locate_file(config, os.environ)
     project = loader(target)(path, os.environ)
     for warning in project.warnings:
         note(f"warning: {warning}")
-    return builder(target)(project, out)
+    return project
+
+
+def built(config: Path | None, target: str, out: Path | None) -> Built:
+    """Checks the project and builds it for `target`. Raises `WwsError`."""
+    return builder(target)(read(config, target), out)
 
 
 @app.command()

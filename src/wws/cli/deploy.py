@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from wws.cli.build import Target, built
+from wws.cli.build import Target, built, read
 from wws.cli.options import Config, Json, command
 from wws.cli.output import fail, note, print_json, print_line
 from wws.cli.remote import AdminUrl, Remote
-from wws.project.targets import DEFAULT
+from wws.project.targets import DEFAULT, builder, deployer
 
 app = command()
 
@@ -31,6 +31,9 @@ def deploy(
         typer.Option("--bundle", metavar="FILE", help="What `wws build` made; built now when not given.", show_default=False),
     ] = None,
     percent: Percent = 100,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Of another platform: its tool checks all and sends nothing.", show_default=False)
+    ] = False,
     url: AdminUrl = None,
     config: Config = None,
     json: Json = False,
@@ -44,11 +47,10 @@ def deploy(
       wws deploy --target self-hosted https://admin.example.com
     """
     if target != DEFAULT:
-        done = built(config, target, None)
-        note(f"{done.path} is ready; its platform's own tool sends it there:")
-        for line in done.notes:
-            print_line(line)
-        return
+        raise typer.Exit(_elsewhere(config, target, dry_run))
+    if dry_run:
+        words = "a gateway of one's own checks what it gets, and what is wrong changes nothing there"
+        raise typer.BadParameter(words, param_hint="--dry-run")
     remote = Remote(address or url, config)
     path = built(config, target, None).path if bundle is None else bundle
     try:
@@ -62,3 +64,16 @@ def deploy(
         print_line(f"{state['active']} answers")
     else:
         print_line(f"{state['rollout']['version']} answers {percent:g}% of the callers, {state['active']} the others")
+
+
+def _elsewhere(config: Path | None, target: str, dry_run: bool) -> int:
+    """Builds the project, and has the platform's own tool send it there; the exit status."""
+    project = read(config, target)
+    done = builder(target)(project, None)
+    for line in done.notes:
+        note(line)
+    send = deployer(target)
+    if send is None:
+        print_line(str(done.path))
+        return 0
+    return min(send(project, done, dry_run), 1)

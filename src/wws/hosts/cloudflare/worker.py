@@ -3,14 +3,17 @@
 A build writes the module that names them (`entry.py`):
 
     class Default(Worker):
-        bundle = DATA
+        bundle = prepared(DATA, __file__)
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import sys
 import time
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import js
@@ -19,37 +22,59 @@ from workers import DurableObject, WorkerEntrypoint, import_from_javascript
 
 from wws.bindings import Namespace, SystemClock
 from wws.errors import ConfigError, Refusal
+from wws.functions.invoke import Function
 from wws.functions.refuse import refuse
 from wws.hosts.cloudflare.counts import Counts, DurableCounter
 from wws.hosts.cloudflare.kv import WorkersKV
 from wws.hosts.edge.app import EdgeApp, assemble, written
 from wws.hosts.edge.bundle import read
+from wws.hosts.edge.functions import Shipped, functions_of
+from wws.hosts.edge.plain import from_plain
 from wws.hosts.edge.web import Web
 from wws.providers import make_providers
 
-__all__ = ["COUNTERS", "KV", "Counters", "Worker"]
+__all__ = ["COUNTERS", "KV", "Counters", "Prepared", "Worker", "prepared"]
 
 KV = "WWS_KV"
 """The binding of the namespace with sessions, API keys and cached answers."""
 COUNTERS = "WWS_COUNTERS"
 """The binding of the Durable Objects that count."""
+NEAR = 5.0
+"""Seconds that sessions and keys are remembered by an isolate."""
 
 _web = Web(js, pyodide.ffi)
 _log = logging.getLogger("wws.cloudflare")
-_apps: dict[str, EdgeApp] = {}  # by bundle: one for the life of an isolate, which the platform ends with every deployment
+
+
+class Prepared:
+    """A bundle and its functions, imported; the app that comes of it with an isolate's first request."""
+
+    def __init__(self, data: Any, functions: Mapping[str, Function]) -> None:
+        self.data = data
+        self.functions = functions
+        self.app: EdgeApp | None = None  # for the life of an isolate, which the platform ends with every deployment
+
+
+def prepared(data: str, entry: str) -> Prepared:
+    """What can be done before the first request, and is part of the platform's snapshot. `data` is what the build shipped, as
+    JSON; beside the file `entry` lies the folder of the functions."""
+    sys.path.append(str(Path(entry).parent / "functions"))  # at the end: names of the standard library mean that
+    bundle = json.loads(data)
+    shipped = {name: from_plain(Shipped, one) for name, one in bundle.get("functions", {}).items()}
+    return Prepared(bundle, functions_of(shipped))
 
 
 class Worker(WorkerEntrypoint):
-    """Answers requests. `bundle` is what the build shipped, as JSON."""
+    """Answers requests."""
 
-    bundle: ClassVar[str]
+    bundle: ClassVar[Prepared]
 
     async def fetch(self, request: Any) -> Any:
         """A `fetch` event."""
         raw = getattr(request, "js_object", request)
         keep = self.ctx.waitUntil
         try:
-            app = _apps.get(self.bundle) or _ready(self.bundle)
+            app = self.bundle.app or _ready(self.bundle)
         except ConfigError as error:
             _log.error("this worker cannot serve: %s. Set secrets with: wrangler secret put NAME", error)
             return written(_web, refuse(Refusal("internal_error"), openai=False), raw.method, keep)
@@ -74,24 +99,25 @@ class Counters(DurableObject):
         self._counts.sweep()
 
 
-def _ready(data: str) -> EdgeApp:
+def _ready(prepared: Prepared) -> EdgeApp:
     env = import_from_javascript("cloudflare:workers").env
 
     def secret(name: str) -> str | None:
         value = _web.present(getattr(env, name, None))
         return None if value is None else str(value)
 
-    bundle, pepper = read(json.loads(data), secret)
+    bundle, pepper = read(prepared.data, secret)
     clock = SystemClock()
-    kv = WorkersKV(_web, getattr(env, KV), clock.time)
+    kv = WorkersKV(_web, getattr(env, KV), clock.time, near=NEAR)
     seen = {name: WorkersKV(_web, getattr(env, name), clock.time, f"ns:{name}:") for name in bundle.kv_namespaces}
-    app = _apps[data] = assemble(
+    app = prepared.app = assemble(
         _web,
         bundle,
         pepper,
         kv=kv,
         counter=DurableCounter(_web, getattr(env, COUNTERS)),
         providers=make_providers(bundle.policy, clock),
+        functions=prepared.functions,
         namespaces={name: Namespace(store, name) for name, store in seen.items()},
         share_in_flight=False,
         clock=clock,

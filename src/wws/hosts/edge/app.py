@@ -10,6 +10,7 @@ from typing import Any, Final
 from wws.bindings import KV, Clock, Context, Counter, Dial, Env, Namespace, Provider, Secrets, Services, SystemClock
 from wws.core.trail import Trail
 from wws.core.wire.notes import acceptable_id
+from wws.functions.invoke import Function
 from wws.gateway import Gateway
 from wws.hosts.edge.background import Background, Keep
 from wws.hosts.edge.body import EdgeBody
@@ -77,6 +78,7 @@ def assemble(
     providers: Mapping[str, Provider],
     namespaces: Mapping[str, Any] | None = None,
     bindings: Mapping[str, Any] | None = None,
+    functions: Mapping[str, Function] | None = None,
     share_in_flight: bool = True,
     clock: Clock | None = None,
     dial: Dial | None = None,
@@ -84,7 +86,8 @@ def assemble(
 ) -> EdgeApp:
     """The app of a bundle whose secrets are in place.
 
-    `namespaces` are the KV namespaces that functions see, where they are not kept in `kv`; `bindings` are the host's own.
+    `namespaces` are the KV namespaces that functions see, where they are not kept in `kv`; `bindings` are the host's own;
+    `functions` are those of the bundle, imported already.
     `write` gets the log's lines.
     """
     clock = clock or SystemClock()
@@ -94,6 +97,7 @@ def assemble(
         bundle.policy, kv, counter, dial or FetchDial(web), WebCryptoVerifier(web), Secrets(pepper), providers, clock, background,
         share_in_flight, log,
     )  # fmt: skip
+    services.functions = functions or {}
     seen = {name: (namespaces or {}).get(name) or Namespace(kv, name) for name in bundle.kv_namespaces}
     return EdgeApp(web, Env(services, {**bundle.vars, **seen, **(bindings or {})}), background)
 

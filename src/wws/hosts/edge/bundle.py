@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 
 from wws.core.policy import Policy
 from wws.errors import ConfigError, Problem
+from wws.hosts.edge.functions import Shipped
 from wws.hosts.edge.plain import from_plain, to_plain
 
 __all__ = ["PEPPER", "Bundle", "names", "read", "written"]
@@ -37,6 +38,7 @@ class Bundle:
     vars: dict[str, Any] = field(default_factory=dict)
     log: Literal["all", "errors", "off"] = "all"
     secrets: dict[str, str] = field(default_factory=dict)
+    functions: dict[str, Shipped] = field(default_factory=dict)
 
 
 def written(bundle: Bundle) -> dict[str, Any]:

@@ -23,7 +23,7 @@ __all__ = ["FetchDial"]
 
 _BODILESS: Final = frozenset({"GET", "HEAD"})
 _WHOLE: Final = 64 * 1024
-"""Bytes of a body with a known length that is read at once: one crossing instead of four."""
+"""Bytes of a text that is read at once: one crossing instead of four, and the cache knows at once what it keeps."""
 _TEXTS: Final = (b"application/json", b"text/plain")
 # How the runtimes word a connection that could not be made: Deno's hyper, workerd's KJ.
 _REFUSED: Final = (

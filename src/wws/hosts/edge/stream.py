@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -20,22 +21,29 @@ TICK = 0.25
 class FetchStream(Stream):
     """The body of a `fetch`. `untouched` is its ReadableStream as long as nothing of it was read.
 
-    `idle` seconds may pass between two pieces, and none after `deadline` (monotonic). `abort` ends the exchange.
+    `idle` seconds may pass between two pieces, and none after `deadline` (monotonic). `abort` ends the exchange. A piece is one
+    plain wait for the platform; one timer for each stream looks at what is due.
     """
 
-    __slots__ = ("_abort", "_ended", "_handle", "_pending", "_reader", "_web", "deadline", "idle")
+    __slots__ = (
+        "_abort", "_deadline", "_due", "_ended", "_handle", "_idle", "_late", "_reader", "_timer", "_timer_at", "_until",
+        "_waiting", "_web", "on_tick",
+    )  # fmt: skip
 
     def __init__(self, web: Web, handle: Any, abort: Any, idle: float, deadline: float) -> None:
         self.held = b""
         self.transform = None
+        self.on_tick: Callable[[float], None] | None = None
+        """Called every TICK while the stream is read, when it is set before the first piece is asked for."""
         self._web = web
         self._handle = handle
         self._abort = abort
+        self._idle = idle
+        self._deadline = deadline
         self._reader: Any = None
-        self._pending: asyncio.Future[Any] | None = None
-        self._ended = False
-        self.idle = idle
-        self.deadline = deadline
+        self._ended = self._waiting = self._late = False
+        self._until = self._due = self._timer_at = inf
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def untouched(self) -> Any | None:
@@ -53,51 +61,76 @@ class FetchStream(Stream):
 
     async def next(self, until: float = inf) -> bytes:
         """See `Stream.next`."""
-        now = asyncio.get_running_loop().time()
-        soonest = min(until, now + self.idle, self.deadline)
-        while not self._ended:
-            data = await self.within(soonest - now)
-            if data is None:
-                await self.aclose()
-                raise UpstreamTimeout("first_token" if soonest == until else "total" if soonest == self.deadline else "idle")
-            if data:
-                return data
+        if self._reader is None and not self._ended:
+            self._reader = self._handle.getReader()
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        self._until, self._due = until, min(until, now + self._idle, self._deadline)
+        self._watch(loop, now)
+        self._waiting = True
+        try:
+            while not self._ended:
+                step = await self._reader.read()
+                if step.done:
+                    self._end()
+                elif data := self._web.data(step.value):
+                    return data
+        except self._web.ffi.JsException:
+            self._failed()
+        except asyncio.CancelledError:
+            self.stop()
+            raise
+        finally:
+            self._waiting = False
         return b""
 
-    async def within(self, seconds: float) -> bytes | None:
-        """What comes in the next `seconds`: b"" at the end, None when nothing has. Raises `UpstreamCut`."""
-        if self._ended:
-            return b""
-        if self._reader is None:
-            self._reader = self._handle.getReader()
-        if self._pending is None:
-            self._pending = asyncio.ensure_future(self._step(self._reader))
-        done, _ = await asyncio.wait({self._pending}, timeout=max(0.0, seconds))
-        if not done:
-            return None
-        pending, self._pending = self._pending, None
-        try:
-            data: bytes | None = pending.result()
-        except self._web.ffi.JsException:
-            self._ended = True
+    def _failed(self) -> None:
+        """The read failed: because of us, or of the other side."""
+        if self._late:
+            raise UpstreamTimeout(
+                "first_token" if self._due == self._until else "total" if self._due == self._deadline else "idle"
+            ) from None
+        if not self._ended:
+            self._end()
             raise UpstreamCut("the body ended early", answered=True) from None
-        if data is None:
-            self._ended = True
-            return b""
-        return data
 
-    async def _step(self, reader: Any) -> bytes | None:
-        step = await reader.read()
-        return None if step.done else self._web.data(step.value)
+    def _watch(self, loop: asyncio.AbstractEventLoop, now: float) -> None:
+        """Sees to it that the timer rings no later than something is due."""
+        wanted = now + TICK if self.on_tick is not None else self._due
+        if not self._ended and wanted < self._timer_at:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer_at = wanted
+            self._timer = loop.call_later(max(0.0, wanted - now), self._rings, loop)
+
+    def _rings(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer, self._timer_at = None, inf
+        if self._ended:
+            return
+        now = loop.time()
+        if self.on_tick is not None:
+            self.on_tick(now)
+        if self._waiting and now >= self._due:
+            self._late = True
+            self.stop()
+        elif self._waiting or self.on_tick is not None:
+            self._watch(loop, now)
+
+    def _end(self) -> None:
+        self._ended = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def stop(self) -> None:
+        """Ends the exchange: whoever waits for a piece gets the end."""
+        if not self._ended:
+            self._end()
+            self._abort.abort()
 
     async def aclose(self) -> None:
         """Ends the exchange."""
-        if not self._ended:
-            self._ended = True
-            self._abort.abort()
-        pending, self._pending = self._pending, None
-        if pending is not None:
-            pending.cancel()
+        self.stop()
 
 
 async def pump(web: Web, response: Response, stream: Stream, writer: Any, start: bytes = b"") -> None:
@@ -116,23 +149,35 @@ class _Gone(Exception):
 
 
 class _Sent:
-    """The way out, and how much has gone it."""
+    """The way out, and how much has gone it. `busy` while the client has not taken what was sent."""
 
-    __slots__ = ("_web", "size", "writer")
+    __slots__ = ("_web", "busy", "size", "writer")
 
     def __init__(self, web: Web, writer: Any) -> None:
         self._web = web
         self.writer = writer
         self.size = 0
+        self.busy = False
 
     async def write(self, data: bytes) -> None:
+        """Sends `data`, once there is room for it. Raises `_Gone`."""
         if not data:
             return
+        self.busy = True
         try:
             await self.writer.write(self._web.octets(data))
         except self._web.ffi.JsException:
             raise _Gone from None
+        finally:
+            self.busy = False
         self.size += len(data)
+
+    async def between(self, data: bytes) -> None:
+        """`write` beside the stream: that the client is gone, the stream finds out by itself."""
+        try:
+            await self.write(data)
+        except _Gone:
+            return
 
     async def close(self, whole: bool) -> None:
         """An answer that is not whole must not look so: its connection is cut."""
@@ -169,31 +214,27 @@ async def _send(stream: Stream, sent: _Sent, start: bytes) -> Outcome:
 
 
 async def _pieces(stream: Stream, sent: _Sent) -> Outcome:
-    """Every piece, and between them the transform's own timers."""
+    """Every piece, and between them what the transform has to say by itself."""
     transform = stream.transform
-    feed = _same if transform is None else transform.feed
-    tick = getattr(transform, "tick", None)
-    if tick is None or not isinstance(stream, FetchStream):
+    if transform is None:
         async for data in stream:
-            await sent.write(feed(data))
+            await sent.write(data)
         return "done"
-    clock = asyncio.get_running_loop().time
-    quiet_since = clock()
-    while True:
-        piece = await stream.within(TICK)
-        if piece == b"":
-            return "done"
-        now = clock()
-        if piece is not None:
-            quiet_since = now
-            await sent.write(feed(piece))
-        elif now > stream.deadline or now - quiet_since > stream.idle:
-            raise UpstreamTimeout("total" if now > stream.deadline else "idle")
-        await sent.write(tick(now))
-        ending: str = getattr(transform, "ending", "")
-        if ending:
-            return "done" if ending == "done" else "stall"
+    tick = getattr(transform, "tick", None)
+    if tick is not None and isinstance(stream, FetchStream):
+        stream.on_tick = partial(_tick, transform, stream, sent)
+    async for data in stream:
+        await sent.write(transform.feed(data))
+    return "stall" if getattr(transform, "ending", "") == "stall" else "done"
 
 
-def _same(data: bytes) -> bytes:
-    return data
+def _tick(transform: Any, stream: FetchStream, sent: _Sent, now: float) -> None:
+    """Lets a transform see to its timers."""
+    if sent.busy:
+        transform.held_up()
+        return
+    data = transform.tick(now)
+    if data:
+        asyncio.ensure_future(sent.between(data))  # Pyodide's loop keeps its tasks
+    elif transform.ending:
+        stream.stop()

@@ -2,7 +2,8 @@
 
     def build(project: Project, out: Path | None) -> Built
 
-and, where it reads wws.toml with other eyes than the self-hosted gateway, `load(path, environ) -> Project`.
+and, where it reads wws.toml with other eyes than the self-hosted gateway, `load(path, environ) -> Project`. A platform with a
+tool of its own has `deploy(project, built, dry_run) -> int` and `dev(project, environ) -> int`, which call it: its exit status.
 `build` makes what is deployed there from a project that was loaded without a fault, at `out` or in the project's `.wws`, and
 raises `WwsError` when the project cannot run there. Secrets are never part of what it makes: `${NAME}` stays as it is written.
 """
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 
 from wws.project.settings import Project
 
-__all__ = ["DEFAULT", "Built", "builder", "loader", "targets"]
+__all__ = ["DEFAULT", "Built", "builder", "deployer", "loader", "runner", "targets"]
 
 DEFAULT = "self-hosted"
 
@@ -46,6 +47,18 @@ def builder(target: str) -> Callable[[Project, Path | None], Built]:
 
 def _module(target: str) -> Any:
     return import_module(f"{__name__}.{target.replace('-', '_')}")
+
+
+def deployer(target: str) -> Callable[[Project, Built, bool], int] | None:
+    """What sends a built project to its platform, None where that has no tool."""
+    deploy: Callable[[Project, Built, bool], int] | None = getattr(_module(target), "deploy", None)
+    return deploy
+
+
+def runner(target: str) -> Callable[[Project, Mapping[str, str]], int] | None:
+    """What serves a project in its platform's runtime on this machine, None where there is no such."""
+    dev: Callable[[Project, Mapping[str, str]], int] | None = getattr(_module(target), "dev", None)
+    return dev
 
 
 def loader(target: str) -> Callable[[Path, Mapping[str, str]], Project]:

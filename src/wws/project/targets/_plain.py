@@ -18,6 +18,7 @@ from wws.project.locate import Path as Place
 from wws.project.locate import dotted, line_of, locate
 from wws.project.secret import Secret
 from wws.project.settings import Project
+from wws.project.targets._functions import shipped
 
 __all__ = ["Edge", "edge_project"]
 
@@ -52,7 +53,10 @@ class Edge:
         """What is shipped."""
         project = self.project
         variables = {name: value for name, value in project.vars.items() if not isinstance(value, Secret)}
-        return Bundle(_without_secrets(project.policy), project.kv_namespaces, variables, project.server.log, self.secrets)
+        functions = shipped(project.functions)
+        return Bundle(
+            _without_secrets(project.policy), project.kv_namespaces, variables, project.server.log, self.secrets, functions
+        )
 
 
 def edge_project(path: Path, environ: Mapping[str, str], refusals: Mapping[str, str] | None = None) -> Edge:

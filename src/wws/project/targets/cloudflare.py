@@ -3,6 +3,7 @@
 wrangler.jsonc         bindings, migrations, the flags of production and no other
 src/entry.py           names the worker and the object that counts
 src/wws_bundle.py      the configuration as plain data, without a secret
+src/functions/         the project's own
 src/wws/               what the edge needs of the package, found by its imports
 python_modules/        Cloudflare's Python SDK
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,15 +22,19 @@ from typing import Any
 import wws
 from wws._version import __version__
 from wws.errors import ConfigError, Problem
-from wws.hosts.edge.bundle import Bundle, names, written
+from wws.hosts.edge.bundle import PEPPER, Bundle, names, written
+from wws.project.environment import DEV_VARS, read_environment
 from wws.project.settings import Project
 from wws.project.targets import Built
+from wws.project.targets._functions import FOLDER as FUNCTIONS
+from wws.project.targets._functions import sources
 from wws.project.targets._limits import STORES, refusals, warnings
 from wws.project.targets._modules import file_of, needed
 from wws.project.targets._plain import Edge, edge_project
 from wws.project.targets._sdk import sdk_files
+from wws.project.targets._wrangler import wrangler as run_wrangler
 
-__all__ = ["COMPATIBILITY_DATE", "FLAGS", "MAX_BYTES", "build", "build_here", "contents", "load"]
+__all__ = ["COMPATIBILITY_DATE", "FLAGS", "MAX_BYTES", "build", "build_here", "contents", "deploy", "dev", "load"]
 
 FOLDER = Path(".wws") / "cloudflare"
 COMPATIBILITY_DATE = "2026-11-01"
@@ -41,14 +47,14 @@ _MARK = "wrangler.jsonc"
 _ENTRY = '''\
 """Written by `wws build --target cloudflare`."""
 
-from wws.hosts.cloudflare.worker import Counters, Worker
+from wws.hosts.cloudflare.worker import Counters, Worker, prepared
 from wws_bundle import DATA
 
 __all__ = ["Counters", "Default"]
 
 
 class Default(Worker):
-    bundle = DATA
+    bundle = prepared(DATA, __file__)
 '''
 
 
@@ -65,6 +71,35 @@ def build(project: Project, out: Path | None) -> Built:
 def build_here(project: Project, out: Path | None) -> Built:
     """`build` for a runtime on this machine, which reaches what listens here."""
     return _build(project, out, here=True)
+
+
+def deploy(project: Project, done: Built, dry_run: bool) -> int:
+    """Calls `wrangler deploy` on what was built; its exit status. Raises `WwsError` when there is no wrangler."""
+    arguments = ["deploy", *(["--dry-run", "--outdir", str(done.path / "dist")] if dry_run else [])]
+    return run_wrangler(done.path, arguments, os.environ, project.folder)
+
+
+def dev(project: Project, environ: Mapping[str, str]) -> int:
+    """Builds the project and serves it by `wrangler dev`, in the platform's own runtime; its exit status.
+
+    The secrets of the environment and of `.dev.vars` go into a `.dev.vars` of the built folder, where wrangler looks for them.
+    """
+    done = build_here(project, None)
+    source = read_environment(project.folder, environ, [])
+    edge = edge_project(project.path, environ)
+    values = {name: source.get(name) for name in names(edge.bundle())}
+    values[PEPPER] = values[PEPPER] or secrets.token_hex(32)
+    _secret_file(done.path / DEV_VARS, {name: value for name, value in values.items() if value is not None})
+    return run_wrangler(
+        done.path, ["dev", "--ip", "127.0.0.1", "--port", str(project.server.listen.port)], environ, project.folder
+    )
+
+
+def _secret_file(path: Path, values: Mapping[str, str]) -> None:
+    """Readable by its owner alone."""
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.writelines([f"{name}={json.dumps(value)}\n" for name, value in values.items()])
 
 
 def _build(project: Project, out: Path | None, *, here: bool) -> Built:
@@ -93,6 +128,7 @@ def contents(edge: Edge, bundle: Bundle) -> dict[str, bytes]:
     data = json.dumps(written(bundle), separators=(",", ":"), sort_keys=True)
     files["src/wws_bundle.py"] = f'"""The configuration, as `wws build` has checked it."""\n\nDATA = {data!r}\n'.encode()
     files["src/entry.py"] = _ENTRY.encode()
+    files |= {f"src/{FUNCTIONS}/{path}": text for path, text in sources(edge.project.functions).items()}
     files |= {f"python_modules/{name}": data for name, data in sdk_files(os.environ).items()}
     files["python_modules/pyvenv.cfg"] = b""  # by which the platform's tool knows the folder
     config = json.dumps(wrangler(edge, bundle), indent=2)

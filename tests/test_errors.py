@@ -23,7 +23,7 @@ OPENAI_TYPES = {
 def test_the_tree() -> None:
     classes = [getattr(errors, name) for name in errors.__all__]
     raised = [one for one in classes if isinstance(one, type) and issubclass(one, Exception)]
-    assert len(raised) == 11
+    assert len(raised) == 12
     assert all(issubclass(one, WwsError) for one in raised)
     upstream = {one.__name__ for one in raised if issubclass(one, errors.UpstreamError)}
     assert upstream == {"UpstreamError", "ConnectFailed", "UpstreamTimeout", "UpstreamCut", "UpstreamMalformed"}

@@ -6,6 +6,8 @@
     Provider  send, classify                    what one AI provider does differently
     Crypto    verify                            a public-key signature
     Clock     time, monotonic, sleep            an argument everywhere, so tests never wait
+    Claims    claim, release                    one of many gets it: the lease behind a cron tick
+    Queues    send, lease, settle, ...          messages delivered at least once
 
 `Services` is the set of them a host has put together; `Env` is what a function gets as `env`; `Context` as `ctx`.
 """
@@ -14,7 +16,7 @@ from __future__ import annotations
 
 import asyncio as _asyncio
 import time as _time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -22,6 +24,8 @@ from urllib.parse import urlsplit
 from wws.core.auth.user import User
 from wws.core.limit.decision import Decision
 from wws.core.policy import ModelRef, Policy, Timeouts
+from wws.core.queue.delivery import Settlement
+from wws.core.queue.message import Counts, Message
 from wws.core.trail import Trail
 from wws.http import Body, Headers, Outcome, Pair, Request, Response
 
@@ -30,6 +34,7 @@ __all__ = [
     "KV",
     "QUEUE_WAIT",
     "Call",
+    "Claims",
     "Clock",
     "Context",
     "Counter",
@@ -42,6 +47,7 @@ __all__ = [
     "LIMIT_DEGRADED",
     "Namespace",
     "Provider",
+    "Queues",
     "Secrets",
     "Services",
     "SystemClock",
@@ -116,6 +122,63 @@ class Counter(Protocol):
         self, key: str, limit: int, period: float, cost: int = 1, now: float | None = None, *, burst: int | None = None
     ) -> None:
         """Gives back what a `take` that was allowed had counted."""
+        ...
+
+
+class Claims(Protocol):
+    """Names that one of all who share the store holds at a time."""
+
+    async def claim(self, name: str, ttl: float) -> bool:
+        """Whether the caller holds `name` from now on: False while someone does, until `release` or `ttl` seconds later.
+
+        Raises `StoreError`.
+        """
+        ...
+
+    async def release(self, name: str) -> None:
+        """Lets go of `name`; one that nobody holds is no error. Raises `StoreError`."""
+        ...
+
+
+class Queues(Protocol):
+    """Queues by name. What is sent stays until it is settled, whichever process of those who share the store ends meanwhile.
+
+    Every method raises `StoreError` when the store fails. Times are wall seconds of the store's clock.
+    """
+
+    async def send(self, queue: str, bodies: Sequence[bytes], delay: float = 0.0, most: int = 100_000) -> list[str]:
+        """Takes messages, due `delay` seconds from now: their ids, when a crash can no longer lose them.
+
+        Raises `QueueFull`, and takes none, where the queue would hold more than `most`, dead letters included.
+        """
+        ...
+
+    async def lease(self, queue: str, most: int, visibility: float, patience: float = 0.0) -> tuple[list[Message], float]:
+        """Up to `most` messages that are due, each with a receipt and due again `visibility` seconds from now.
+
+        Fewer than `most` are held back until the first of them has waited for `patience` seconds. When there are none, the
+        seconds after which to look again, infinity for an empty queue.
+        """
+        ...
+
+    async def settle(self, queue: str, settlements: Sequence[Settlement]) -> int:
+        """Does what is said with delivered messages: with how many. One that was delivered anew since is left alone."""
+        ...
+
+    async def counts(self, queue: str) -> Counts:
+        """How many messages there are."""
+        ...
+
+    async def peek(self, queue: str, limit: int = 10, *, dead: bool = False) -> list[Message]:
+        """The next messages, or the oldest dead letters, left as they are."""
+        ...
+
+    async def redrive(self, queue: str, limit: int = 1000) -> int:
+        """Makes the oldest dead letters messages again, due now and with no attempts: how many."""
+        ...
+
+    async def purge(self, queue: str, *, dead: bool = False) -> int:
+        """Removes every message, or every dead letter: how many."""
         ...
 
 

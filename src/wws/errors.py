@@ -6,11 +6,14 @@
     +-- FetchRefused       a function may not fetch from there, or no more than it did
     +-- FunctionError      a function of the project cannot be loaded: which, where, why
     +-- StoreError         a store could not do what it was asked (never: a key that is missing)
+    +-- QueueFull          a queue holds as many messages as it may
     +-- UpstreamError      the other side of an outgoing connection failed
         +-- ConnectFailed      no connection: refused, unreachable, DNS, TLS
         +-- UpstreamTimeout    silent for longer than `phase` allows
         +-- UpstreamCut        closed before the answer was whole
         +-- UpstreamMalformed  sent what is not HTTP, or more than we accept
+
+Apart from the tree stands FunctionStopped, a BaseException.
 
 The `error_type` of a row is one of the closed set of names that logs and metrics use; they are grouped by whose fault
 it was: `caller_`, `policy_`, `provider_`, `dependency_`, `wws_`.
@@ -27,7 +30,9 @@ __all__ = [
     "ConnectFailed",
     "FetchRefused",
     "FunctionError",
+    "FunctionStopped",
     "Problem",
+    "QueueFull",
     "Refusal",
     "Row",
     "StoreError",
@@ -94,6 +99,7 @@ TABLE: Final[dict[str, Row]] = {
     "origin_timeout": Row(504, _LATER, "dependency_unavailable", "The origin server did not answer in time."),
     "origin_malformed": Row(502, _LATER, "dependency_unavailable", "The origin server's answer is not valid HTTP."),
     # ours
+    "function_timeout": Row(504, _LATER, "wws_function", "The function did not end in time."),
     "auth_misconfigured": Row(500, _LATER, "wws_internal", "The gateway's own key for the auth server was refused."),
     "function_failed": Row(500, _LATER, "wws_function", "The function failed on this request."),
     "function_broken": Row(500, _LATER, "wws_function", "The function cannot be loaded. `wws check` and the log say why."),
@@ -171,8 +177,23 @@ class FunctionError(WwsError):
         super().__init__("; ".join(map(str, problems)))
 
 
+class FunctionStopped(BaseException):
+    """Raised inside a function that holds up the event loop for longer than it may. Not an `Exception`: no handler of the
+    function's own is meant to catch it."""
+
+
 class StoreError(WwsError):
     """A store failed: gone, full, too slow, or holding what is not ours. Never a missing key."""
+
+
+class QueueFull(WwsError):
+    """A queue takes no more: it holds as many messages, dead letters included, as its `max_messages`."""
+
+    def __init__(self, queue: str, most: int) -> None:
+        super().__init__(
+            f"the queue {queue} holds its most of {most} messages, dead letters included: "
+            f"see `wws queues list`, and raise max_messages or purge it"
+        )
 
 
 class UpstreamError(WwsError):

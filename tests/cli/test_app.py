@@ -24,6 +24,11 @@ EVERY = [
     ("keys", "list"),
     ("keys", "revoke"),
     ("sessions", "purge"),
+    ("queues", "list"),
+    ("queues", "peek"),
+    ("queues", "redrive"),
+    ("queues", "purge"),
+    ("trigger",),
     ("status",),
     ("state", "export"),
     ("state", "import"),
@@ -43,7 +48,7 @@ EVERY = [
 
 def test_the_list_here_is_complete() -> None:
     assert {names[0] for names in EVERY} == set(COMMANDS)
-    for name in ("keys", "sessions", "secrets", "state"):
+    for name in ("keys", "sessions", "queues", "state", "secrets"):
         listed = re.findall(r"^  (\w+) +[A-Z]", wws(name, "--help").out.split("Commands:")[1], re.MULTILINE)
         assert {names[1] for names in EVERY if names[0] == name} == set(listed)
 

@@ -373,6 +373,9 @@ def test_a_project_is_plain_data() -> None:
     assert {field.name for field in fields(Project)} == {
         "path",
         "policy",
+        "crons",
+        "queues",
+        "limits",
         "server",
         "admin",
         "base",

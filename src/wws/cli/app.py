@@ -23,6 +23,8 @@ COMMANDS: dict[str, str] = {
     "route": "wws.cli.route",
     "keys": "wws.cli.keys",
     "sessions": "wws.cli.sessions",
+    "queues": "wws.cli.queues",
+    "trigger": "wws.cli.trigger",
     "status": "wws.cli.status",
     "state": "wws.cli.state",
     "build": "wws.cli.build",

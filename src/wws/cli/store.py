@@ -14,9 +14,10 @@ from wws.errors import ConfigError, ConnectFailed, Problem
 from wws.http import Body, Pair, Response
 from wws.project.load import load
 from wws.project.pepper import pepper
-from wws.stores import open_store
+from wws.project.settings import Project
+from wws.stores import JobStore, open_jobs, open_store
 
-__all__ = ["opened"]
+__all__ = ["opened", "opened_jobs"]
 
 
 class Offline:
@@ -41,13 +42,7 @@ class Offline:
 @contextmanager
 def opened(config: Path | None) -> Iterator[Env]:
     """The project's policy and store as an `env`, to be entered outside of an event loop. Raises `ConfigError`, `StoreError`."""
-    path, _ = locate_file(config, os.environ)
-    project = load(path, environ=os.environ, allow_missing=True)
-    if project.store_url == "memory:":
-        problem = Problem(
-            str(path), None, "kv.store", 'found "memory:", which no other process sees; allowed: "lmdb:FOLDER", "redis://HOST"'
-        )
-        raise ConfigError([problem])
+    project = _shared(config)
     secrets = Secrets(pepper(project.store_url, project.home, os.environ))
     store = open_store(project.store_url, project.home)
     offline = Offline()
@@ -55,3 +50,26 @@ def opened(config: Path | None) -> Iterator[Env]:
         yield Env(Services(project.policy, store, store, offline, offline, secrets))
     finally:
         store.close()
+
+
+@contextmanager
+def opened_jobs(config: Path | None) -> Iterator[tuple[Project, JobStore]]:
+    """The project with its queues, to be entered outside of an event loop. Raises `ConfigError`, `StoreError`."""
+    project = _shared(config)
+    jobs = open_jobs(project.store_url, project.home)
+    try:
+        yield project, jobs
+    finally:
+        jobs.close()
+
+
+def _shared(config: Path | None) -> Project:
+    """The project, whose store is one that a running gateway shares."""
+    path, _ = locate_file(config, os.environ)
+    project = load(path, environ=os.environ, allow_missing=True)
+    if project.store_url == "memory:":
+        problem = Problem(
+            str(path), None, "kv.store", 'found "memory:", which no other process sees; allowed: "lmdb:FOLDER", "redis://HOST"'
+        )
+        raise ConfigError([problem])
+    return project

@@ -243,6 +243,8 @@ class Policy:
     json_depth: int = 64
     function_limit: int = 1024 * 1024
     """Largest body in bytes that a function reads."""
+    function_timeout: float = 30.0
+    """Seconds one run of a function may take, where its route does not say."""
     local_share: float = 1.0
     """The part of each limit that this process admits by itself while the store fails: one by all processes that share it."""
     fetch: FetchPolicy = FetchPolicy()

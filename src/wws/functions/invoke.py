@@ -9,15 +9,17 @@ What the code raises is written to the log with its traceback, under the request
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
 from wws.bindings import Context, Env
 from wws.core.policy import Route
-from wws.errors import FunctionError, Refusal
+from wws.errors import FunctionError, FunctionStopped, Refusal
+from wws.functions.bounded import __file__ as limited_by
+from wws.functions.bounded import bounded, goes_on_regardless, within
 from wws.functions.scope import Scope
 from wws.http import Request, Response
 
@@ -25,6 +27,8 @@ __all__ = ["Code", "Function", "Handler", "invoke", "run"]
 
 Handler = Callable[[Any, Any, Any], Awaitable[Any]]
 
+_FRAMES: Final = (__file__, limited_by)
+TIMEOUTS: Final = "wws_function_timeouts"
 _log = logging.getLogger("wws.functions")
 _MAX_PASSES: Final = 8
 """Times a request may have passed a gateway of ours before: functions that fetch from functions, and no longer way than that."""
@@ -90,24 +94,33 @@ async def invoke(request: Request, env: Env, ctx: Context, route: Route) -> Resp
         request.params = params = {**params, rest: unquote(request.path.split("/", depth + 1)[-1])}
     request.limit = env.wws.policy.function_limit
     ctx.params = params
-    return await run(function, request, Scope(env, request, ctx), ctx)
+    return await run(function, request, Scope(env, request, ctx), ctx, route.timeout)
 
 
-async def run(function: Function, request: Request, scope: Scope, ctx: Context) -> Response:
-    """Runs `function`. Raises `Refusal`: that of the code itself, or `function_failed` or `function_broken`."""
+async def run(function: Function, request: Request, scope: Scope, ctx: Context, seconds: float | None = None) -> Response:
+    """Runs `function` for at most `seconds`; None: as its `config` or `[functions] timeout` says.
+
+    Raises `Refusal`: that of the code itself, `function_failed`, `function_broken`, or `function_timeout`.
+    """
     code = function.code
+    if seconds is None:
+        seconds = function.settings.get("timeout") or scope.wws.policy.function_timeout
     try:
         if code is None:
             code = await function.load()
-        if not function.plain and asyncio.current_task() is None:
-            # asyncio.timeout, TaskGroup and much that is built on them ask for the task they run in. A host that runs requests
-            # without one makes it at the first wait for anything that is not its own.
-            await asyncio.sleep(0)
-        if code.around:
-            return await _layer(function, code, 0, request, scope, ctx)
-        return await _handle(function, code, request, scope, ctx)
-    except Refusal:
+        work = _layer(function, code, 0, request, scope, ctx) if code.around else _handle(function, code, request, scope, ctx)
+        # asyncio.timeout, TaskGroup and much that is built on them ask for the task they run in: only code that does not is
+        # begun without one.
+        limited = within if function.plain else bounded
+        return await limited(work, seconds, partial(goes_on_regardless, function.name, scope, ctx))
+    except Refusal as refusal:
+        if refusal.code == "function_timeout":
+            _log.error("request %s: function %s: %s", ctx.request_id, function.name, refusal.message)
+            scope.wws.measure(TIMEOUTS, (function.name,), 1)
         raise
+    except FunctionStopped:  # the watchdog has told where
+        scope.wws.measure(TIMEOUTS, (function.name,), 1)
+        raise Refusal("function_timeout", "The function held up the gateway and was stopped.") from None
     except FunctionError as error:
         _log.error("request %s: %s", ctx.request_id, error)
         raise Refusal("function_broken") from None
@@ -157,8 +170,8 @@ def _checked(value: Any, function: Function, what: str) -> Response:
 
 
 def _own(error: Exception) -> Exception:
-    """The error with the frames of this file taken off its traceback: what is left begins in the function's own."""
+    """The error without the frames of this file, and of what limits the run: what is left begins in the function's own."""
     trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename == __file__:
+    while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename in _FRAMES:
         trace = trace.tb_next
     return error.with_traceback(trace)

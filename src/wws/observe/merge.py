@@ -20,7 +20,14 @@ Snapshot = list[list[Any]]
 
 COUNTED = frozenset({"counter", "histogram"})
 """Types of which a process that has ended leaves its share."""
-ONE_OF: dict[str, Callable[[float, float], float]] = {"_state": max, "_info": max, "_degraded": max, "_seconds": max, "_up": min}
+ONE_OF: dict[str, Callable[[float, float], float]] = {
+    "_state": max,
+    "_info": max,
+    "_messages": max,
+    "_degraded": max,
+    "_seconds": max,
+    "_up": min,
+}
 """Ends of the names of gauges of which the worst counts; all others are quantities, which are added up."""
 
 _Key = tuple[str, tuple[tuple[str, str], ...]]

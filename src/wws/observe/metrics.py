@@ -22,6 +22,20 @@ Series = tuple[str, Labels, Callable[[], Iterable[tuple[Labels, float]]]]
 Families = Iterator[CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily]
 
 
+EVENTS: tuple[tuple[str, str, Labels], ...] = (
+    ("wws_cron_runs", "Runs of scheduled functions.", ("function", "outcome")),
+    ("wws_cron_missed", "Ticks that did not run.", ("function", "reason")),
+    ("wws_queue_sent", "Messages sent to queues.", ("queue",)),
+    ("wws_queue_deliveries", "What became of messages that were delivered.", ("queue", "result")),
+    ("wws_function_timeouts", "Requests answered because a function took too long.", ("function",)),
+    ("wws_function_overruns", "Functions that went on after they were cancelled.", ("function",)),
+    ("wws_function_blocks", "Times that a function held up the event loop.", ("function",)),
+    ("wws_function_stops", "Functions stopped because they held up the event loop for too long.", ("function",)),
+    ("wws_isolate_ends", "Processes of isolated functions that ended, and why.", ("function", "reason")),
+)
+"""What others count by `Services.measure`, with what it is and its labels."""
+
+
 class Histogram:
     """Counts by bucket, and the sum of what was observed, in seconds."""
 
@@ -69,6 +83,7 @@ class Metrics(Collector):
         self._limits: dict[Labels, int] = {}
         self._cache: dict[Labels, int] = {}
         self._streams: dict[Labels, int] = {}
+        self._events: dict[str, dict[Labels, int]] = {name: {} for name, _, _ in EVENTS}
         self.gauges: dict[str, tuple[str, Callable[[], float]]] = {}
         self.series: dict[str, Series] = {}
         self.others: list[Callable[[], Families]] = []
@@ -116,7 +131,9 @@ class Metrics(Collector):
         elif name == LIMIT_DEGRADED:
             _count(self._degraded, labels, int(value))
         else:
-            raise KeyError(name)
+            events = self._events[name]
+            full = len(events) >= MAX_SERIES and labels not in events
+            _count(events, (OTHER, *labels[1:]) if full else labels, int(value))
 
     def _answered(self, provider: str, model: str, cell: Cell) -> None:
         answered = sum(cell.upstream)
@@ -148,7 +165,7 @@ class Metrics(Collector):
             ("wws_cache", "Cache lookups.", ("route", "outcome"), self._cache),
             ("wws_stream_end", "Streams ended.", ("provider", "reason"), self._streams),
         )
-        for name, text, labels, counts in counters:
+        for name, text, labels, counts in (*counters, *[(*row, self._events[row[0]]) for row in EVENTS]):
             family = CounterMetricFamily(name, text, labels=labels)
             for key, value in counts.items():
                 family.add_metric([*key], value)

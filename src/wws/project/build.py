@@ -27,13 +27,30 @@ from wws.core.policy import (
     Rule,
     Timeouts,
 )
+from wws.core.queue.delivery import Terms
+from wws.project.crons import Cron
 from wws.project.functions.folder import Folder
 from wws.project.kinds import OFF, shape
 from wws.project.schema import default
 from wws.project.secret import Secret
-from wws.project.settings import AdminSettings, ServerSettings, StoreSettings
+from wws.project.settings import AdminSettings, FunctionLimits, QueueSettings, ServerSettings, StoreSettings
 
-__all__ = ["FUNCTION", "KEYED", "PLACEHOLDER", "admin", "destination", "kv", "policy", "route", "server", "value", "version"]
+__all__ = [
+    "FUNCTION",
+    "KEYED",
+    "PLACEHOLDER",
+    "admin",
+    "crons",
+    "destination",
+    "kv",
+    "limits",
+    "policy",
+    "queues",
+    "route",
+    "server",
+    "value",
+    "version",
+]
 
 FUNCTION = "function:"
 
@@ -103,9 +120,41 @@ def policy(values: Values, functions: Folder | None = None) -> Policy:
         routes=_routes(values, functions or Folder(Path())),
         json_limit=value(values, "server.json_limit"),
         json_depth=value(values, "server.json_depth"),
+        function_timeout=value(values, "functions.timeout"),
         function_limit=value(values, "server.function_limit"),
         fetch=FetchPolicy(value(values, "fetch.allow"), value(values, "fetch.limit"), value(values, "fetch.timeout")),
         max_in_flight=value(values, "server.max_in_flight"),
+    )
+
+
+def crons(values: Values) -> tuple[Cron, ...]:
+    """`[triggers]`, each with its time zone."""
+    zone = value(values, "triggers.timezone")
+    return tuple([row._replace(timezone=row.timezone or zone) for row in value(values, "triggers.crons")])
+
+
+def limits(values: Values) -> FunctionLimits:
+    """The limits of `[functions]`."""
+    names = ("timeout", "block_after", "block_limit", "isolates", "isolate_queue")
+    return FunctionLimits(**{name: value(values, f"functions.{name}") for name in names})
+
+
+_TERMS = ("max_batch", "max_wait", "max_retries", "retry_delay", "visibility", "max_messages")
+
+
+def queues(values: Values) -> tuple[QueueSettings, ...]:
+    """`[[queues]]`."""
+    return tuple(
+        [
+            QueueSettings(
+                table["binding"],
+                table.get("function"),
+                Terms(**{name: table.get(name, default(f"queues[].{name}")) for name in _TERMS}),
+                table.get("dead_letter"),
+            )
+            for table in values.get("queues", ())
+            if "binding" in table
+        ]
     )
 
 

@@ -15,7 +15,7 @@ from wws.bindings import Endpoint
 from wws.core.limit.rule import parse
 from wws.core.policy import Limit, ModelRef
 from wws.core.route.table import Table
-from wws.project import durations, sizes
+from wws.project import crons, durations, sizes
 from wws.project.address import ALLOWED as ADDRESS_ALLOWED
 from wws.project.address import Address, address
 from wws.project.secret import Secret
@@ -260,6 +260,11 @@ def _variable(value: object) -> str | int | float | bool | Secret:
     return value
 
 
+def _zone(value: object) -> str:
+    crons.after("0 0 1 1 *", _text(value))
+    return str(value)
+
+
 def _store(value: object) -> str:
     text = _text(value)
     scheme, colon, rest = text.partition(":")
@@ -318,6 +323,9 @@ SCOPES = many(Kind("scope", "scopes", matching(_TOKEN, "a scope is one word")), 
 WORDS = many(WORD, one=True)
 VARIABLE = Kind("text, number or flag", "a text, a number, true or false", _variable)
 STORE = Kind("store", f'"memory:", "lmdb:FOLDER", {REDIS}', _store)
+FUNCTION = Kind("function", "the path of a file below functions/, without .py", matching(_TARGET_NAME, "not a function's name"))
+CRONS = Kind("list", f"a list of {crons.ALLOWED}", crons.crons)
+ZONE = Kind("time zone", 'a name such as "Europe/Berlin"', _zone)
 PATTERN = Kind("path", '"/exact", "/with/:name" or "/all/*"', _pattern)
 RATE = Kind("rate", '"60/min", "5/10s", "1000/hour", "60/min burst 10"', _rate)
 RATE_OR_OFF = Kind("rate", f'{RATE.allowed} or "off"', _rate_or_off)

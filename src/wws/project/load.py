@@ -93,8 +93,11 @@ def _project(
     store = build.value(values, "kv.store")
     namespaces = tuple([table["binding"] for table in values.get("kv_namespaces", ())])
     services = {table["binding"]: table["function"] for table in values.get("services", ()) if len(table) == 2}
-    variables = {**_free(secrets, (*namespaces, *services)), **values.get("vars", {})}
-    kv = build.kv(values)
+    variables = {
+        **_free(secrets, (*namespaces, *services, *[queue.binding for queue in build.queues(values)])),
+        **values.get("vars", {}),
+    }
+    kv, crons, queues, limits = build.kv(values), build.crons(values), build.queues(values), build.limits(values)
     parts = {
         "policy": replace(policy, routes=()),
         "routes": list(map(repr, policy.routes)),  # a route has no secret, and a project may have a thousand
@@ -105,11 +108,15 @@ def _project(
         "services": services,
         "functions": functions.digest,
         "asked": kv,
+        "crons": crons,
+        "queues": queues,
+        "limits": limits,
     }
     policy = replace(policy, version=build.version(parts))
-    return Project(
+    project = Project(
         path, policy, server, build.admin(values), store, namespaces, variables, warnings, home, services, functions, kv=kv
     )
+    return replace(project, crons=crons, queues=queues, limits=limits)
 
 
 def _free(secrets: Mapping[str, str], bound: tuple[str, ...]) -> dict[str, Variable]:

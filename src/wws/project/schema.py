@@ -53,6 +53,8 @@ TABLES: dict[str, str] = {
     "services[]": "A function that other functions see as `env.NAME`, to call it by `env.NAME.fetch(...)`.",
     "functions": "The project's own functions: the files of a folder are routes, docs/functions.md tells how.",
     "kv_namespaces[]": "A key-value namespace that functions see as `env.NAME`.",
+    "triggers": "Functions that run by the clock: those with `async def scheduled(event, env, ctx)`.",
+    "queues[]": "A queue that functions see as `env.NAME`, and the function it is delivered to.",
     "vars": "Values that functions see as `env.NAME`; one taken from `${NAME}` is kept secret.",
 }  # fmt: skip
 
@@ -247,10 +249,52 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("functions.folder", k.PATH, '"functions"', "The folder, beside this file."),
     Key("kv_namespaces[].binding", k.BINDING, None, "Its name in `env`.", required=True),
+    Key("triggers.crons", k.CRONS, "[]", "When; a bare expression runs every function that has a `scheduled` handler."),
+    Key("triggers.timezone", k.ZONE, '"UTC"', "Whose clock the expressions mean."),
+    Key(
+        "functions.timeout",
+        k.duration("10ms", "1h"),
+        '"30s"',
+        "How long one run may take; a function's own `timeout` goes before.",
+    ),
+    Key(
+        "functions.block_after",
+        k.duration("10ms", "1m"),
+        '"250ms"',
+        "A function that holds up all others for so long is told in the log.",
+    ),
+    Key(
+        "functions.block_limit",
+        k.duration("100ms", "1h"),
+        '"2s"',
+        "And is stopped after so long. One with `isolate` holds up nobody.",
+    ),
+    Key("functions.isolates", k.whole(1, 64), "2", "Processes for functions with `isolate`; each runs one request at a time."),
+    Key("functions.isolate_queue", k.whole(0, 10_000), "64", "Requests that may wait for such a process; more are answered 503."),
+    Key("queues[].binding", k.BINDING, None, "Its name in `env`.", required=True),
+    Key(
+        "queues[].function",
+        k.FUNCTION,
+        None,
+        "Who gets the messages, by `async def queue(batch, env, ctx)`; left out, nobody here.",
+    ),
+    Key("queues[].max_batch", k.whole(1, 100), "10", "Messages handed over at once."),
+    Key("queues[].max_wait", k.duration("0s", "60s"), '"0s"', "How long fewer than `max_batch` wait for more."),
+    Key("queues[].max_retries", k.whole(0, 100), "3", "Deliveries after the first; then a message is a dead letter."),
+    Key("queues[].retry_delay", k.duration("0s", "1h"), '"1s"', "Until the second delivery; doubled each time, up to an hour."),
+    Key("queues[].visibility", k.duration("1s", "12h"), '"60s"', "Until a message that was never settled is delivered again."),
+    Key("queues[].max_messages", k.whole(1, 10_000_000), "100000", "More are refused; dead letters count too."),
+    Key(
+        "queues[].dead_letter", k.BINDING, None, "The binding of a queue that takes dead letters; else they are kept in this one."
+    ),
     Key("vars.*", k.VARIABLE, None, "A text, number or flag."),
 )
 
-FUNCTION_KEYS: tuple[Key, ...] = ()
+FUNCTION_KEYS: tuple[Key, ...] = (
+    Key("isolate", k.FLAG, "false", "Run in a process of its own kind, which can be ended without harm to others."),
+    Key("memory", k.size("64MiB", "64GiB"), '"256MiB"', "Memory that an isolated function may take."),
+    Key("cpu", k.duration("100ms", "1h"), None, "Processor time that one run of an isolated function may take."),
+)
 """Keys of a function's `config` beside those it shares with `[[routes]]`."""
 
 

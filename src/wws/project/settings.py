@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from wws.core.policy import Policy
+from wws.core.queue.delivery import Terms
 from wws.errors import Problem
 from wws.project.address import Address
+from wws.project.crons import Cron
 from wws.project.functions.folder import Folder
 from wws.project.secret import Secret
 
-__all__ = ["AdminSettings", "Project", "Rollout", "ServerSettings", "StoreSettings", "Variable"]
+__all__ = [
+    "AdminSettings",
+    "FunctionLimits",
+    "Project",
+    "QueueSettings",
+    "Rollout",
+    "ServerSettings",
+    "StoreSettings",
+    "Variable",
+]
 
 Variable = str | int | float | bool | Secret
 
@@ -46,6 +58,31 @@ class AdminSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class FunctionLimits:
+    """`[functions]`, times in seconds: of one run, and of holding up the event loop until it is told, and stopped."""
+
+    timeout: float = 30.0
+    block_after: float = 0.25
+    block_limit: float = 2.0
+    isolates: int = 2
+    isolate_queue: int = 64
+
+    def of(self, settings: Mapping[str, Any]) -> float:
+        """The timeout of a function with this `config`."""
+        return float(settings.get("timeout", self.timeout))
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSettings:
+    """One of `[[queues]]`. `function` None: messages are taken and delivered elsewhere."""
+
+    binding: str
+    function: str | None = None
+    terms: Terms = Terms()
+    dead_letter: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Rollout:
     """A version that `percent` of the callers get."""
 
@@ -68,7 +105,8 @@ class Project:
     """One wws.toml, checked. `warnings` do not stop anything but should be shown at the start.
 
     `vars` are the `[vars]`; those taken from the environment are `Secret`s, revealed only when handed to a function. `base` is
-    the home of a version that was deployed, `release` its name, and `rollout` the version that only some callers get.
+    the home of a version that was deployed, `release` its name, and `rollout` the version that only some callers get. Each of
+    `crons` has its time zone.
     """
 
     path: Path
@@ -87,6 +125,9 @@ class Project:
     release: str = "local"
     rollout: Rollout | None = None
     kv: StoreSettings = StoreSettings()
+    crons: tuple[Cron, ...] = ()
+    queues: tuple[QueueSettings, ...] = ()
+    limits: FunctionLimits = FunctionLimits()
 
     @property
     def folder(self) -> Path:

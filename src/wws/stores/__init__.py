@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qsl
 
-from wws.bindings import KV, Clock, Counter, Kept
+from wws.bindings import KV, Claims, Clock, Counter, Kept, Queues
 from wws.stores.memory import MemoryStore
 from wws.stores.near import Near
 from wws.stores.redis_address import ALLOWED as REDIS
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wws.stores.lmdb import LmdbStore
     from wws.stores.redis import RedisStore
 
-__all__ = ["Near", "Store", "WholeStore", "open_for_serving", "open_store"]
+__all__ = ["JobStore", "Near", "Store", "WholeStore", "open_for_serving", "open_jobs", "open_store"]
 
 
 class Store(KV, Counter, Protocol):
@@ -25,6 +25,14 @@ class Store(KV, Counter, Protocol):
     async def sweep(self, max_entries: int = 1000) -> int:
         """Removes up to `max_entries` that have expired; how many it did."""
         ...
+
+    def close(self) -> None:
+        """Lets go of files and memory."""
+        ...
+
+
+class JobStore(Claims, Queues, Protocol):
+    """Where cron ticks are claimed and queues are kept."""
 
     def close(self) -> None:
         """Lets go of files and memory."""
@@ -65,6 +73,23 @@ def open_store(url: str, base: Path, clock: Clock | None = None) -> MemoryStore 
 
         return RedisStore(parse_redis(url), clock, _PATIENCE)
     raise ValueError(f"store {url!r} has the unknown scheme {scheme!r}: {_ALLOWED}")
+
+
+def open_jobs(url: str, base: Path, clock: Clock | None = None) -> JobStore:
+    """The claims and queues that go with the store at `url`, which `open_store` has taken. Raises as it does."""
+    scheme, _, rest = url.partition(":")
+    if scheme == "lmdb":
+        from wws.stores.lmdb_jobs import LmdbJobs
+
+        return LmdbJobs(base / rest.partition("?")[0], clock)
+    if scheme in SCHEMES:
+        from wws.stores.redis import RedisStore
+        from wws.stores.redis_jobs import RedisJobs
+
+        return RedisJobs(RedisStore(parse_redis(url), clock, _PATIENCE), clock)
+    from wws.stores.memory_jobs import MemoryJobs
+
+    return MemoryJobs(clock)
 
 
 def open_for_serving(url: str, base: Path, timeout: float, near: float, grace: float) -> Store:

@@ -26,6 +26,8 @@ from wws.hosts.server.application import Application, Canary, Observers
 from wws.hosts.server.background import Background
 from wws.hosts.server.crypto import CryptographyVerifier
 from wws.hosts.server.dialer import Dialer
+from wws.hosts.server.jobs import Jobs
+from wws.hosts.server.watchdog import Watchdog
 from wws.http import Request
 from wws.observe.ledger import Ledger, ledger_file
 from wws.observe.log import RequestLog
@@ -37,7 +39,7 @@ from wws.project.functions.loading import Functions
 from wws.project.pepper import pepper
 from wws.project.secret import Secret
 from wws.project.settings import Project
-from wws.stores import Near, Store
+from wws.stores import Near, Store, open_jobs
 
 __all__ = ["Generation", "Process", "ledger_of"]
 
@@ -69,6 +71,10 @@ class Process:
         )
         self.background, self.dialer = Background(), Dialer(loop)
         self._replaced: list[Generation] = []
+        self.jobs = Jobs(
+            lambda: open_jobs(project.store_url, project.home), store, self.clock, self.metrics.measure, self.background
+        )
+        self.watchdog = Watchdog(loop, self.metrics.measure)
         self.generation: Generation
         self.application: Application
         self._observe = Observers(self.tally, self.log, self.clock.monotonic)
@@ -80,6 +86,7 @@ class Process:
         if isinstance(store, Near):
             self.metrics.others.append(partial(store_families, store))
         self.metrics.series.update(_route_gauges(lambda: upstreams_of(self.application.env)))
+        self.metrics.series.update(self.jobs.series())
 
     def prepare(self, project: Project, policy: Policy, providers: Mapping[str, Provider]) -> Generation:
         """`project` made ready; `policy` and `providers` are its own, or have demo parts in them."""
@@ -91,7 +98,7 @@ class Process:
         )  # fmt: skip
         functions = Functions(project.functions)
         services.functions = functions.by_name
-        env = Env(services, _bindings(project, self.store))
+        env = Env(services, {**_bindings(project, self.store), **self.jobs.bindings(project)})
         return Generation(project, Gateway(env), env, functions)
 
     def _degraded(self) -> tuple[str, ...]:
@@ -116,6 +123,9 @@ class Process:
             self.application = Application(generation.gateway, generation.env, self.background, secrets.token_hex(5))
             self.application.use(generation.gateway, generation.env, _canary(generation))
         self.generation = generation
+        project = generation.project
+        self.watchdog.use(project.functions.root, project.limits.block_after, project.limits.block_limit)
+        self.jobs.use(project, generation.env)
 
     def _close_idle(self, next: Generation) -> None:
         """Lets go of the code of generations that were replaced and have answered their last request."""
@@ -126,6 +136,7 @@ class Process:
 
     def close(self) -> None:
         """Ends what is open; the store is whose who opened it."""
+        self.watchdog.stop()
         self.dialer.close()
         self.log.flush()
 

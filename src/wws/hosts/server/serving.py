@@ -107,6 +107,7 @@ class Serving:
         for one in (generation, generation.rolled_out):
             if one is not None:
                 self.process.background(one.functions.warm())
+        self.process.watchdog.start()
         self.state = "ready"
         gc.collect()
         gc.freeze()
@@ -179,7 +180,9 @@ class Serving:
             waiting = self._loop.create_task(self.hurry.wait())
             await asyncio.wait({waiting}, timeout=settings.drain_delay)
             waiting.cancel()
+        jobs = self._loop.create_task(self.process.jobs.drain(settings.grace, self.hurry))
         await self.server.stop(settings.grace, self.hurry)
+        await jobs
         await self.process.background.drain(0.0 if self.hurry.is_set() else settings.grace / 6)
         if self.origin is not None:
             await self.origin.stop(0.0)

@@ -5,7 +5,7 @@ Each check reads the file's own values and adds what it finds to the report. Wha
 
 from __future__ import annotations
 
-from wws.project.checks import routing, server, upstreams
+from wws.project.checks import jobs, routing, server, upstreams
 from wws.project.checks.subject import Subject
 
 __all__ = ["Subject", "check"]
@@ -26,6 +26,8 @@ CHECKS = (
     routing.origins,
     routing.routes,
     routing.bindings,
+    jobs.crons,
+    jobs.queues,
 )
 
 

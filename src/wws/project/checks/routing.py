@@ -101,6 +101,9 @@ def bindings(subject: Subject) -> None:
     for index, namespace in subject.rows("kv_namespaces"):
         if "binding" in namespace:
             _binding(subject, ("kv_namespaces", index, "binding"), namespace["binding"], taken)
+    for index, queue in subject.rows("queues"):
+        if "binding" in queue:
+            _binding(subject, ("queues", index, "binding"), queue["binding"], taken)
     for index, service in subject.rows("services"):
         if "binding" in service:
             _binding(subject, ("services", index, "binding"), service["binding"], taken)

@@ -1,8 +1,8 @@
 """Exact counts in Deno KV: read, decide, write if nobody wrote in between (docs.deno.com/deploy/kv/transactions).
 
-Those who ask in one process at one time are counted together: one of them decides for all who wait, and writes once. So a crowd costs as
-many writes as it takes round trips, and only another process can come in between. When one does, it is tried again, a bounded
-number of times, with a wait that grows.
+Those who ask in one process at one time are counted together: one of them decides for all who wait, and writes once. So a crowd
+costs as many writes as it takes round trips, and only another process can come in between. When one does, it is tried again, a
+bounded number of times, with a wait that grows.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ _KNOWN: Final = 4096
 """Counts whose last version is remembered."""
 _TABLE: Final = "c"
 _MARGIN: Final = 60_000.0  # ms that a count outlives its use: the clocks of two machines may differ
+
+
+_Told = Decision | ValueError | None
 
 
 class _Call(NamedTuple):
@@ -141,23 +144,26 @@ class DenoCounter:
             if stamp or new is None:
                 line.known = stamp, state
                 for call, decision in zip(calls, decisions, strict=True):
-                    if not call.answer.done():
-                        call.answer.set_result(decision)
+                    _tell(call.answer, decision)
                 return
             line.known = None
             await asyncio.sleep(wait * (0.5 + random.random()))
             wait = min(2 * wait, _LONGEST_WAIT)
         raise StoreError(f"a count in Deno KV changed {ATTEMPTS} times while it was written")
 
-    def _decide(self, calls: list[_Call], state: bytes | None) -> tuple[list[Decision | None], bytes | None, float]:
+    def _decide(self, calls: list[_Call], state: bytes | None) -> tuple[list[_Told], bytes | None, float]:
         """The decisions in order, the state to write (None: as it was), and when it may be forgotten."""
-        decisions: list[Decision | None] = []
+        decisions: list[_Told] = []
         new: bytes | None = None
         expires = time = self._time()
         for call in calls:
             now = time if call.now is None else call.now
             current = state if new is None else new
-            decision, changed = _take(call, current, now) if not call.give else (None, _give(call, current, now))
+            try:
+                decision, changed = (None, _give(call, current, now)) if call.give else _take(call, current, now)
+            except ValueError as error:  # a cost that can never be admitted: the caller's mistake, and nobody else's
+                decisions.append(error)
+                continue
             decisions.append(decision)
             new = new if changed is None else changed
             expires = max(expires, now + (2 * call.period if decision is None else decision.reset_after))
@@ -176,6 +182,15 @@ class DenoCounter:
             return str(await self._database.swap(_TABLE, key, stamp, self._web.octets(state), ttl))
         except self._web.ffi.JsException as error:
             raise _failed("commit", error) from None
+
+
+def _tell(answer: asyncio.Future[Decision | None], told: _Told) -> None:
+    if answer.done():
+        return
+    if isinstance(told, ValueError):
+        answer.set_exception(told)
+    else:
+        answer.set_result(told)
 
 
 def _take(call: _Call, state: bytes | None, now: float) -> tuple[Decision, bytes | None]:

@@ -1,9 +1,9 @@
 """Deno KV as `bindings.KV`.
 
 A record begins with nine bytes: when it is absent (Deno removes expired records when it comes to it, so the moment is looked at
-here), and what follows: the value itself, or where its parts lie. A value that is too large for one record is cut into parts, each a
-record of its own, written before the record that names them; who reads while it is replaced finds the old value, the new one, or,
-when the old parts are gone already, none.
+here), and what follows: the value itself, or where its parts lie. A value that is too large for one record is cut into parts,
+each a record of its own, written before the record that names them; who reads while it is replaced finds the old value, the new
+one, or, when the old parts are gone already, none.
 """
 
 from __future__ import annotations
@@ -140,15 +140,15 @@ class DenoKV:
         parts = await asyncio.gather(*[self._read(_PARTS, key) for key in keys])
         return None if None in parts else b"".join([part for part in parts if part is not None])
 
-    async def _parts_of(self, key: str) -> list[str]:
+    async def _parts_of(self, key: str) -> tuple[str, ...]:
         """The parts of the value that is there now."""
         found = await self._record(key)
         if found is None or found[1] != _CUT:
-            return []
+            return ()
         name, count = _WHERE.unpack(found[2])
-        return [_part(name.decode(), at) for at in range(count)]
+        return tuple([_part(name.decode(), at) for at in range(count)])
 
-    async def _forget(self, parts: list[str]) -> None:
+    async def _forget(self, parts: tuple[str, ...]) -> None:
         for key in parts:
             await self._remove(_PARTS, key)
 

@@ -16,14 +16,15 @@ from wws.bindings import SystemClock
 from wws.errors import ConfigError
 from wws.hosts.deno.counter import DenoCounter
 from wws.hosts.deno.database import Database
+from wws.hosts.deno.keys import run
 from wws.hosts.deno.kv import DenoKV
 from wws.hosts.edge.app import EdgeApp, assemble
-from wws.hosts.edge.bundle import Bundle, read
+from wws.hosts.edge.bundle import PEPPER, Bundle, read
 from wws.hosts.edge.plain import from_plain
 from wws.hosts.edge.web import Web
 from wws.providers import make_providers
 
-__all__ = ["Served", "start", "warm"]
+__all__ = ["Served", "keys", "start", "warm"]
 
 _log = logging.getLogger("wws.deno")
 
@@ -41,11 +42,23 @@ def start(data: str, database: Database, secret: Callable[[str], Any]) -> Served
         bundle, pepper = read(json.loads(data), lambda name: str(secret(name)) or None)
     except ConfigError as error:
         return str(error)
+    return Served(_app(bundle, pepper, database))
+
+
+async def keys(data: str, database: Database, secret: Callable[[str], Any], arguments: list[str]) -> Any:
+    """`deno task keys`: the status to end with, and what to print. Of the secrets only the pepper is needed."""
+    try:
+        bundle, pepper = read(json.loads(data), lambda name: str(secret(name)) or ("" if name == PEPPER else "unused"))
+    except ConfigError as error:
+        return pyodide.ffi.to_js([1, f"error: {error}"])
+    return pyodide.ffi.to_js(await run(_app(bundle, pepper, database).env, arguments))
+
+
+def _app(bundle: Bundle, pepper: bytes, database: Database) -> EdgeApp:
     web, clock = Web(js, pyodide.ffi), SystemClock()
     kv, counter = DenoKV(web, database, clock.time), DenoCounter(web, database, clock.time)
     providers = make_providers(bundle.policy, clock)
-    app = assemble(web, bundle, pepper, kv=kv, counter=counter, providers=providers, clock=clock, write=js.console.log)
-    return Served(app)
+    return assemble(web, bundle, pepper, kv=kv, counter=counter, providers=providers, clock=clock, write=js.console.log)
 
 
 class Served:

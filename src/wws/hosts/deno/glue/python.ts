@@ -6,6 +6,7 @@ const MODULE = "wws.hosts.deno.main";
 
 export const SNAPSHOT = here("snapshot.bin");
 export const bundle = (): string => Deno.readTextFileSync(here("bundle.json"));
+export const environment = (name: string): string => Deno.env.get(name) ?? "";
 
 // The options are Pyodide's own and not in its types: it has to be the version that this folder pins.
 // deno-lint-ignore no-explicit-any

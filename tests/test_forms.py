@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wws.errors import Refusal
@@ -39,6 +39,7 @@ def test_a_form_with_a_file() -> None:
     assert form["file"] == File("../x.png", "image/png", b"\x89PNG\r\n\x00\xff\n\r")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_come_through_a_file(data: bytes) -> None:
     if b"------x" not in data:
@@ -46,6 +47,7 @@ def test_any_bytes_come_through_a_file(data: bytes) -> None:
         assert read(MULTIPART, multipart((head, data)))["f"] == File("f", "application/octet-stream", data)
 
 
+@settings(deadline=None)
 @given(
     st.binary(max_size=200),
     st.sampled_from([MULTIPART, "application/x-www-form-urlencoded", "multipart/form-data", "x; boundary=\xff"]),

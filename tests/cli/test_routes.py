@@ -23,7 +23,11 @@ def test_what_is_served_where(folder: Path) -> None:
     write(
         folder / "functions",
         {
-            "api/[id].py": "async def get(r, e, c): ...\nasync def post(r, e, c): ...\nconfig = {'auth': 'required', 'limit': '5/10s'}",
+            "api/[id].py": """
+                config = {"auth": "required", "limit": "5/10s"}
+                async def get(r, e, c): ...
+                async def post(r, e, c): ...
+            """,
             "blog/index.py": HELLO
             + 'config = {"cache": {"fresh": "1m", "stale": "5m", "per": "public"}, "limit": "9/min burst 3"}',
             "bad.py": "def",

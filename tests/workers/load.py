@@ -74,7 +74,7 @@ class Load:
         return {result: count for result, count in self.results.items() if result != 200}
 
 
-def chat(url: str, key: str, **members: object) -> Callable[[int], int]:
+def chat(url: str, key: str, **members: Any) -> Callable[[int], int]:
     """A caller with a new connection for each question."""
     body = hello(**members)
     return lambda _: ask(url, "/api/ai/chat", token=key, body=body).status
@@ -83,7 +83,7 @@ def chat(url: str, key: str, **members: object) -> Callable[[int], int]:
 class BusyLine:
     """Callers that keep their connections as long as the gateway lets them, as pools do: an answer says when one is over."""
 
-    def __init__(self, url: str, key: str, **members: object) -> None:
+    def __init__(self, url: str, key: str, **members: Any) -> None:
         self._netloc = urlsplit(url).netloc
         self._body = json.dumps(hello(**members)).encode()
         self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}

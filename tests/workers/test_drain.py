@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import threading
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from tests.workers.load import pids
 CHAT = "/api/ai/chat"
 
 
-def asked(gateway: Gateway, key: str, into: list[Answer], **members: object) -> threading.Thread:
+def asked(gateway: Gateway, key: str, into: list[Answer], **members: Any) -> threading.Thread:
     """Asks beside the test."""
     thread = threading.Thread(target=lambda: into.append(ask(gateway.url, CHAT, token=key, body=hello(**members))))
     thread.start()

@@ -82,6 +82,7 @@ def nginx(folder: Path, port: int, one: int, two: int) -> Iterator[str]:
         running.wait()
 
 
+@pytest.mark.scale
 @pytest.mark.skipif(NGINX is None, reason="there is no nginx here: apt-get install nginx-light")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_rolling_restart_behind_nginx_fails_no_request(begin: Begin, around: Neighbours, tmp_path: Path, workers: int) -> None:

@@ -12,9 +12,9 @@ test: .venv/dev.stamp .venv/run.stamp  ## every test
 	$(BIN)/pytest
 
 edge-test: .venv/dev.stamp .venv/run.stamp edge-runtimes  ## the scenarios on the edge runtimes themselves, and the folder that is deployed there
-	WWS_SCENARIO_HOSTS=workerd $(BIN)/pytest -q -p no:randomly tests/scenarios edge/tests
+	WWS_SCENARIO_HOSTS=workerd,deno $(BIN)/pytest -q -p no:randomly tests/scenarios edge/tests
 
-edge-runtimes: edge/node_modules/.stamp  ## workerd, Pyodide and wrangler, from npm at the versions of edge/package-lock.json
+edge-runtimes: edge/node_modules/.stamp  ## workerd, Deno, Pyodide and wrangler, from npm at the versions of edge/package-lock.json
 
 edge/node_modules/.stamp: edge/package.json edge/package-lock.json
 	@cd edge && npm ci --ignore-scripts --silent

@@ -17,20 +17,26 @@ if TYPE_CHECKING:
     from wws._version import __version__
     from wws.bindings import KV, Context, Counter, Env
     from wws.core.auth.user import User
-    from wws.errors import ConfigError, Refusal, StoreError, UpstreamError, WwsError
+    from wws.errors import ConfigError, FetchRefused, Refusal, StoreError, UpstreamError, WwsError
+    from wws.forms import File, Form
     from wws.functions.auth_guard import auth_guard
     from wws.functions.cache_manager import cache_manager
     from wws.functions.model_router import model_router
     from wws.functions.rate_limiter import rate_limiter
     from wws.http import Body, Headers, Request, Response, Stream
+    from wws.url import URL
 
 __all__ = [
     "KV",
+    "URL",
     "Body",
     "ConfigError",
     "Context",
     "Counter",
     "Env",
+    "FetchRefused",
+    "File",
+    "Form",
     "Headers",
     "Refusal",
     "Request",
@@ -51,12 +57,14 @@ _HOME = {
     "wws._version": ("__version__",),
     "wws.bindings": ("KV", "Context", "Counter", "Env"),
     "wws.core.auth.user": ("User",),
-    "wws.errors": ("ConfigError", "Refusal", "StoreError", "UpstreamError", "WwsError"),
+    "wws.errors": ("ConfigError", "FetchRefused", "Refusal", "StoreError", "UpstreamError", "WwsError"),
     "wws.functions.auth_guard": ("auth_guard",),
     "wws.functions.cache_manager": ("cache_manager",),
     "wws.functions.model_router": ("model_router",),
     "wws.functions.rate_limiter": ("rate_limiter",),
+    "wws.forms": ("File", "Form"),
     "wws.http": ("Body", "Headers", "Request", "Response", "Stream"),
+    "wws.url": ("URL",),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 

@@ -13,13 +13,15 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qs, unquote, urljoin, urlsplit
 
-from wws import codec
+from wws import codec, cookies
 from wws.errors import Refusal, UpstreamTimeout
 from wws.streaming import as_events, encoded
+from wws.url import URL
 
 if TYPE_CHECKING:
     from wws.core.auth.user import User
     from wws.core.policy import Route
+    from wws.forms import Form
 
 __all__ = ["Body", "Headers", "Outcome", "Pair", "Pieces", "Request", "Response", "Stream", "Transform"]
 
@@ -84,6 +86,10 @@ class Headers:
         """Each value of `name`, in order."""
         key = name.lower().encode("latin-1")
         return [value.decode("latin-1") for field, value in self.raw if field == key]
+
+    def has(self, name: str) -> bool:
+        """Whether there is a field of this name."""
+        return name in self
 
     def set(self, name: str, value: str) -> None:
         """Replaces every field of this name by one."""
@@ -241,9 +247,14 @@ class Request:
         return f"{self.path}?{self.query_string}" if self.query_string else self.path
 
     @property
-    def url(self) -> str:
+    def url(self) -> URL:
         """The absolute URL, for show and for building others; nothing is decided on it."""
-        return f"{self.scheme}://{self.authority}{self.target}"
+        return URL(f"{self.scheme}://{self.authority}{self.target}")
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies that came, by name."""
+        return cookies.parse("; ".join(self.headers.getall("cookie")))
 
     @property
     def query(self) -> dict[str, str]:
@@ -272,6 +283,12 @@ class Request:
             return codec.decode(await self.bytes(limit))
         except ValueError:
             raise Refusal("invalid_json") from None
+
+    async def form(self, limit: int | None = None) -> Form:
+        """The body as a form: fields as texts, files as `File`. `Refusal` when it is none, or malformed."""
+        from wws import forms  # brings the standard library's mail parser along
+
+        return forms.read(self.headers.get("content-type"), await self.bytes(limit))
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.path}>"
@@ -407,6 +424,35 @@ class Response:
         """Server-sent events: each text, or value sent as JSON, becomes one `data:` event."""
         fields = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no", **(headers or {})}
         return cls._typed(Stream(as_events(events)), "text/event-stream", status, fields)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is 2xx."""
+        return 200 <= self.status < 300
+
+    def set_cookie(
+        self,
+        name: str,
+        value: str,
+        *,
+        max_age: int | None = None,
+        path: str = "/",
+        domain: str | None = None,
+        secure: bool = True,
+        http_only: bool = True,
+        same_site: str = "Lax",
+    ) -> None:
+        """Sets a cookie; `max_age` in seconds, None: until the browser closes. `ValueError` for what no cookie can hold."""
+        if same_site not in ("Lax", "Strict", "None"):
+            raise ValueError(f"same_site is Lax, Strict or None, not {same_site!r}")
+        line = cookies.render(
+            name, value, max_age=max_age, path=path, domain=domain, secure=secure, http_only=http_only, same_site=same_site
+        )
+        self.headers.append("set-cookie", line)
+
+    def delete_cookie(self, name: str, *, path: str = "/", domain: str | None = None) -> None:
+        """Has the browser forget a cookie that was set with this path and domain."""
+        self.set_cookie(name, "", max_age=0, path=path, domain=domain)
 
     def __repr__(self) -> str:
         return f"<Response {self.status}>"

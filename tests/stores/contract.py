@@ -71,18 +71,6 @@ class KVContract:
         assert await store.get("k") is None
         assert (await store.list()).keys == []
 
-    async def test_until_when_a_value_is_kept(self, store: WholeStore, clock: FakeClock) -> None:
-        assert await store.kept("nobody") is None
-        await store.put("for ever", "v")
-        await store.put("a minute", b"\x00v", 60.0)
-        await store.put("n" * 600, "long name", 60.0)
-        assert await store.kept("for ever") == Kept(b"v", None)
-        for name, value in (("a minute", b"\x00v"), ("n" * 600, b"long name")):
-            kept = await store.kept(name)
-            assert kept is not None
-            assert kept.value == value
-            assert kept.expires_at == pytest.approx(clock.time() + 60.0, abs=0.5)
-
     @pytest.mark.parametrize("ttl", [0.0, -5.0])
     async def test_expired_at_once(self, store: Store, ttl: float) -> None:
         await store.put("k", "old")
@@ -175,6 +163,22 @@ class KVContract:
         assert values == [str(n).encode() for n in range(300)]
         await asyncio.gather(*(store.delete(f"k{n}") for n in range(300)))
         assert (await store.list()).keys == []
+
+
+class KeptContract:
+    """stores.WholeStore.kept, where a store's state can be carried elsewhere."""
+
+    async def test_until_when_a_value_is_kept(self, store: WholeStore, clock: FakeClock) -> None:
+        assert await store.kept("nobody") is None
+        await store.put("for ever", "v")
+        await store.put("a minute", b"\x00v", 60.0)
+        await store.put("n" * 600, "long name", 60.0)
+        assert await store.kept("for ever") == Kept(b"v", None)
+        for name, value in (("a minute", b"\x00v"), ("n" * 600, b"long name")):
+            kept = await store.kept(name)
+            assert kept is not None
+            assert kept.value == value
+            assert kept.expires_at == pytest.approx(clock.time() + 60.0, abs=0.5)
 
 
 WAYS = pytest.mark.parametrize("burst", [None, 5], ids=["window", "gcra"])

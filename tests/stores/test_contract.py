@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stores.contract import STORES, CounterContract, KVContract, SweepContract
+from tests.stores.contract import STORES, CounterContract, KeptContract, KVContract, SweepContract
 from tests.support.clock import FakeClock
 from tests.support.redis import RedisClock, RedisServer
 from wws.stores import Store, WholeStore
@@ -62,6 +62,10 @@ async def _disconnected(store: Store) -> AsyncIterator[None]:
 
 
 class TestKV(KVContract):
+    """On every store."""
+
+
+class TestKept(KeptContract):
     """On every store."""
 
 

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from tests.support.clock import FakeClock
 
-__all__ = ["RedisClock", "RedisServer", "free_port", "make_cluster", "require_redis"]
+__all__ = ["RedisClock", "RedisServer", "Sentinel", "free_port", "make_cluster", "require_redis"]
 
 _PATIENCE = 15.0
 
@@ -51,15 +51,19 @@ class RedisServer:
 
     def start(self) -> None:
         """Starts it, and waits until it answers."""
-        command = ["redis-server", "--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self._folder), "--save", ""]
         with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen([*command, *self._options], stdout=log, stderr=log)
+            self._process = subprocess.Popen(self._command(), stdout=log, stderr=log)
         end = time.monotonic() + _PATIENCE
-        while True:
+        while self._process.poll() is None and time.monotonic() < end:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1.0):
                 return
-            assert time.monotonic() < end, (self._folder / "log").read_text()
             time.sleep(0.02)
+        self.stop()
+        raise AssertionError((self._folder / "log").read_text())
+
+    def _command(self) -> list[str]:
+        command = ["redis-server", "--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self._folder), "--save", ""]
+        return [*command, *self._options]
 
     @property
     def client(self) -> Redis:
@@ -94,6 +98,20 @@ class RedisServer:
     def __exit__(self, *_: object) -> None:
         self.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class Sentinel(RedisServer):
+    """A sentinel that watches `master` under the name `main`."""
+
+    def __init__(self, master: RedisServer) -> None:
+        super().__init__()
+        self.config = self._folder / "sentinel.conf"
+        watch = (f"monitor main 127.0.0.1 {master.port} 1", "down-after-milliseconds main 500", "failover-timeout main 2000")
+        lines = (f"port {self.port}", "bind 127.0.0.1", f"dir {self._folder}", *[f"sentinel {line}" for line in watch])
+        self.config.write_text("\n".join(lines) + "\n")
+
+    def _command(self) -> list[str]:
+        return ["redis-server", str(self.config), "--sentinel"]
 
 
 @contextlib.contextmanager

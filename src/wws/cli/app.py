@@ -21,6 +21,7 @@ COMMANDS: dict[str, str] = {
     "serve": "wws.cli.serve",
     "check": "wws.cli.check",
     "route": "wws.cli.route",
+    "routes": "wws.cli.routes",
     "keys": "wws.cli.keys",
     "sessions": "wws.cli.sessions",
     "queues": "wws.cli.queues",

@@ -114,7 +114,7 @@ class Link:
         return wire
 
     def _new(self, loop: asyncio.AbstractEventLoop) -> Wire:
-        return Wire(loop, self.name, self._budget, self._hello.commands, self._ears)
+        return Wire(loop, self.name, self._budget, self._hello.commands, self._accept, self._ears)
 
     async def _keep(self, loop: asyncio.AbstractEventLoop, first: Wire) -> None:
         """Connects, and connects again."""
@@ -145,12 +145,15 @@ class Link:
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if wire.lost.done():
             raise StoreError(wire.lost.result())
-        replies = wire.greeted.result()
+
+    def _accept(self, replies: list[Any]) -> str | None:
+        """What is wrong with the replies to the greeting."""
         if self._hello.tracks:
             self.tracks = not isinstance(replies.pop(), Refused)
         for reply in replies:
             if isinstance(reply, Refused):
-                raise StoreError(f"the greeting was refused ({in_short(reply)}); needed is Redis 6.2 or newer, or Valkey")
+                return f"the greeting was refused ({in_short(reply)}); needed is Redis 6.2 or newer, or Valkey"
+        return None
 
 
 def _reason(error: Exception) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from binascii import crc_hqx
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
 from wws.errors import StoreError
@@ -74,30 +74,33 @@ class One:
         self._link.close()
 
 
-def by_sentinels(address: RedisAddress) -> Callable[[], Any]:
-    """Asks the sentinels which server is the master now. They are asked without a password."""
+def by_sentinels(address: RedisAddress) -> Callable[[], Awaitable[Place]]:
+    """Asks the sentinels which server is the master now, without a password. In a thread, for the client library blocks."""
 
     async def resolve() -> Place:
-        from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
-        from redis.exceptions import RedisError
-
-        sentinels = Sentinel(address.hosts, socket_timeout=CONNECT / 2, ssl=address.tls, **_files(address))  # type: ignore[no-untyped-call]
-        try:
-            host, port = await sentinels.discover_master(address.master or "")
-        except (RedisError, MasterNotFoundError) as error:
-            raise StoreError(f"no sentinel knows a master {address.master!r}") from error
-        finally:
-            for client in sentinels.sentinels:
-                await client.aclose()
-        return str(host), int(port)
+        return await asyncio.get_running_loop().run_in_executor(None, _master, address)
 
     return resolve
 
 
-def _files(address: RedisAddress) -> dict[str, Any]:
-    if not address.tls:
-        return {}
-    return {"ssl_ca_certs": address.ca, "ssl_certfile": address.cert, "ssl_keyfile": address.key}
+def _master(address: RedisAddress) -> Place:
+    from redis.backoff import NoBackoff
+    from redis.exceptions import RedisError
+    from redis.retry import Retry
+    from redis.sentinel import Sentinel
+
+    options: dict[str, Any] = {"socket_timeout": CONNECT / 2 / len(address.hosts), "retry": Retry(NoBackoff(), 0)}
+    if address.tls:
+        options |= {"ssl": True, "ssl_ca_certs": address.ca, "ssl_certfile": address.cert, "ssl_keyfile": address.key}
+    sentinels: Any = Sentinel(address.hosts, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
+    try:
+        host, port = sentinels.discover_master(address.master or "")
+    except RedisError as error:
+        raise StoreError(f"no sentinel knows a master {address.master!r}") from error
+    finally:
+        for client in sentinels.sentinels:
+            client.close()
+    return str(host), int(port)
 
 
 def slot_of(key: bytes) -> int:

@@ -46,17 +46,27 @@ def packed(*arguments: bytes | str | int | float) -> bytes:
 
 
 class Wire(asyncio.Protocol):
-    """See the module. `greeting` are the commands sent first; what is sent meanwhile waits until all of them are answered."""
+    """See the module. `greeting` are the commands sent first; what is sent meanwhile waits until `accept` has said of their
+    replies that nothing is wrong, or what is."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, name: str, budget: float, greeting: Sequence[bytes], ears: Ears) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        name: str,
+        budget: float,
+        greeting: Sequence[bytes],
+        accept: Callable[[list[Any]], str | None],
+        ears: Ears,
+    ) -> None:
         self.name = name
         self.lost: asyncio.Future[str] = loop.create_future()
         """Done, with the reason, when the connection has ended."""
-        self.greeted: asyncio.Future[list[Any]] = loop.create_future()
-        """The replies to the greeting."""
+        self.greeted: asyncio.Future[None] = loop.create_future()
+        """Done when the greeting was taken well."""
         self._loop = loop
         self._budget = budget
         self._greeting = greeting
+        self._accept = accept
         self._hello: list[Any] = []
         self._ears = ears
         self._reader = hiredis.Reader(notEnoughData=_MORE)
@@ -73,6 +83,8 @@ class Wire(asyncio.Protocol):
     def send(self, command: bytes) -> asyncio.Future[Any]:
         """Sends with all others of this turn: the future of the reply. `StoreError` when the line is full, and, from the future,
         when the reply does not come in time."""
+        if self.lost.done():
+            raise StoreError(f"{self.name}: {self.lost.result()}")
         if len(self._waiting) >= MAX_WAITING:
             raise StoreError(f"{self.name}: {MAX_WAITING} commands are waiting already")
         future: asyncio.Future[Any] = self._loop.create_future()
@@ -134,9 +146,14 @@ class Wire(asyncio.Protocol):
 
     def _greet(self, reply: Any) -> None:
         self._hello.append(reply)
-        if len(self._hello) == len(self._greeting):
-            self.greeted.set_result(self._hello)
-            self._flush()
+        if len(self._hello) < len(self._greeting):
+            return
+        fault = self._accept(self._hello)
+        if fault is not None:
+            self.close(fault)
+            return
+        self.greeted.set_result(None)
+        self._flush()
 
     def _flush(self) -> None:
         if self._scheduled:  # once for each turn

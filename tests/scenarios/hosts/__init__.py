@@ -16,6 +16,8 @@ HOSTS = {
     "uvicorn": "tests.scenarios.hosts.asgi:UvicornHost",
     "hypercorn": "tests.scenarios.hosts.asgi:HypercornHost",
     "granian": "tests.scenarios.hosts.asgi:GranianHost",
+    "deno": "tests.scenarios.hosts.deno:DenoHost",
+    "deno-plain": "tests.scenarios.hosts.deno:PlainDenoHost",
     "workerd": "tests.scenarios.hosts.workerd:WorkerdHost",
 }
 """Name to `module:class`; a module is imported only when its host is asked for."""

@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from wws.core.wire.head import Refused
@@ -69,10 +70,9 @@ class Asgi:
             if parts is None or parts.loop is not asyncio.get_running_loop():
                 configure()
                 file = Path(self._config or os.environ.get(VARIABLE) or DEFAULT_FILE)
-                project = await asyncio.to_thread(load, file, environ=os.environ)
-                for warning in project.warnings:
+                self._parts = parts = await Parts.start(partial(load, file, environ=os.environ))
+                for warning in parts.serving.started.warnings:
                     _log.warning("%s", warning)
-                self._parts = parts = Parts.start(project)
             return parts
 
     async def _stop(self) -> None:
@@ -97,7 +97,8 @@ class Asgi:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         parts = self._parts or await self._start()
-        head = read_head(scope, parts.project.server.trusted_proxies)
+        process = parts.serving.process
+        head = read_head(scope, process.generation.project.server.trusted_proxies)
         if isinstance(head, Refused):
             await refuse(send, head)
             return
@@ -114,7 +115,7 @@ class Asgi:
         request = head.request
         try:
             request.body = await inbox.body(head.length, head.framed)
-            response = await parts.process.application(request)
+            response = await process.application(request)
             inbox.drop()
             await Reply(send, request, response).send()
         except Refusal:

@@ -3,54 +3,48 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Self
 
-from wws.hosts.server.housekeeping import Housekeeping
 from wws.hosts.server.limits import TICK
-from wws.hosts.server.process import Process
+from wws.hosts.server.serving import Serving, store_of
 from wws.project.settings import Project
-from wws.providers import make_providers
-from wws.stores import Store, open_store
+from wws.stores import Store
 
 __all__ = ["Parts"]
 
-GRACE = 5.0
-"""Seconds that work behind answers gets at the end; the server has waited for the answers themselves."""
-
 
 class Parts:
-    """`Parts.start(project)` in the event loop that serves; `stop` at its end. Raises `ConfigError`, `StoreError`."""
+    """`await Parts.start(load)` in the event loop that serves; `stop` at its end."""
 
-    def __init__(self, project: Project, store: Store, loop: asyncio.AbstractEventLoop) -> None:
-        self.project = project
+    def __init__(self, serving: Serving, store: Store, loop: asyncio.AbstractEventLoop) -> None:
+        self.serving = serving
         self.loop = loop
         self._store = store
-        self.process = Process(project, store, loop)
-        self.process.switch(self.process.prepare(project, project.policy, make_providers(project.policy, self.process.clock)))
-        self._housekeeping = Housekeeping(self.process.tally, self.process.ledger, store, loop)
-        self._rounds = loop.create_task(self._housekeeping.keep())
         self._timer = loop.call_later(TICK, self._tick)
 
     @classmethod
-    def start(cls, project: Project) -> Self:
-        """All of it, for the running loop."""
-        store = open_store(project.store_url, project.folder)
+    async def start(cls, load: Callable[[], Project]) -> Self:
+        """All of it, for the running loop. Raises `ConfigError`, `StoreError`."""
+        loop = asyncio.get_running_loop()
+        project = await loop.run_in_executor(None, load)
+        store = store_of(project)
         try:
-            return cls(project, store, asyncio.get_running_loop())
+            serving = Serving(project, store, loop, load)
+            await serving.begin()
         except BaseException:
             store.close()
             raise
+        serving.ready(alone=False)
+        return cls(serving, store, loop)
 
     def _tick(self) -> None:
         self._timer = self.loop.call_later(TICK, self._tick)  # first: no error below may end the ticking
-        self.process.dialer.tick(self.loop.time())
+        self.serving.process.dialer.tick(self.loop.time())
 
     async def stop(self) -> None:
-        """Ends it: what is counted is written, what is open is closed."""
-        self.process.application.gateway.ready = False
-        await self.process.background.drain(GRACE)
-        self._rounds.cancel()
+        """Ends it: what is counted is written, what is open is closed. The server has waited for the answers."""
+        await self.serving.drain(delay=False)
         self._timer.cancel()
-        self.process.close()
-        await self._housekeeping.last()
+        await self.serving.close()
         self._store.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from functools import partial
 from math import inf
 from typing import Any
@@ -82,6 +83,8 @@ class FetchStream(Stream):
             raise
         finally:
             self._waiting = False
+        if self._late:
+            self._failed()
         return b""
 
     def _failed(self) -> None:
@@ -127,6 +130,13 @@ class FetchStream(Stream):
         if not self._ended:
             self._end()
             self._abort.abort()
+            asyncio.ensure_future(self._cancel())
+
+    async def _cancel(self) -> None:
+        """Cancels the body itself: Deno forgets the signal of a request once it is collected, and `abort` does nothing then."""
+        source = self._handle if self._reader is None else self._reader
+        with suppress(self._web.ffi.JsException):  # it has ended or failed already, which is as good
+            await source.cancel()
 
     async def aclose(self) -> None:
         """Ends the exchange."""
@@ -158,6 +168,11 @@ class _Sent:
         self.writer = writer
         self.size = 0
         self.busy = False
+
+    @property
+    def left(self) -> bool:
+        """Whether the client has left: a writer whose reader has cancelled has no desired size (Streams, section 5.3.3)."""
+        return self._web.present(self.writer.desiredSize) is None
 
     async def write(self, data: bytes) -> None:
         """Sends `data`, once there is room for it. Raises `_Gone`."""
@@ -225,11 +240,16 @@ async def _pieces(stream: Stream, sent: _Sent) -> Outcome:
         stream.on_tick = partial(_tick, transform, stream, sent)
     async for data in stream:
         await sent.write(transform.feed(data))
+    if sent.left:
+        raise _Gone
     return "stall" if getattr(transform, "ending", "") == "stall" else "done"
 
 
 def _tick(transform: Any, stream: FetchStream, sent: _Sent, now: float) -> None:
     """Lets a transform see to its timers."""
+    if sent.left:
+        stream.stop()
+        return
     if sent.busy:
         transform.held_up()
         return

@@ -97,10 +97,10 @@ class Serving:
         beside = None if project.rollout is None else self._generation(project.rollout.project)
         return made._replace(rolled_out=beside)
 
-    def ready(self) -> None:
-        """Everything is there: what is done beside the requests begins.
+    def ready(self, *, alone: bool = True) -> None:
+        """Everything is there: what is done beside the requests begins. `alone`: the process is the gateway's own.
 
-        What lives now lives for good: the collector need not look at it again, and rarely at what requests leave behind.
+        What lives then lives for good: the collector need not look at it again, and rarely at what requests leave behind.
         """
         self._rounds = self._loop.create_task(self._housekeeping.keep())
         generation = self.process.generation
@@ -109,9 +109,10 @@ class Serving:
                 self.process.background(one.functions.warm())
         self.process.watchdog.start()
         self.state = "ready"
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(20_000, 20, 20)
+        if alone:
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(20_000, 20, 20)
 
     # another configuration
 

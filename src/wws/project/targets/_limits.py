@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from ipaddress import ip_address
+from typing import Literal
 
 from wws.bindings import Endpoint
 from wws.project.locate import Path
 from wws.project.targets._plain import Edge
 
-__all__ = ["STORES", "refusals", "warnings"]
+__all__ = ["STORES", "Reach", "refusals", "warnings"]
 
 _COUNTS = "Workers KV cannot count exactly: counts are kept in Durable Objects by themselves; allowed here: no `store` at all"
 STORES = {
@@ -28,10 +29,14 @@ OWN = "WWS_"
 Refusal = tuple[Path, str]
 
 
-def refusals(edge: Edge, *, here: bool) -> Iterator[Refusal]:
-    """Each place of the file with what cannot be had there. `here`: the runtime is on this machine, and reaches it."""
+Reach = Literal["machine", "network", "world"]
+"""Which addresses a runtime reaches: this machine's too, those of a private network, public ones only."""
+
+
+def refusals(edge: Edge, reach: Reach) -> Iterator[Refusal]:
+    """Each place of the file with what cannot be had there."""
     yield from _server(edge)
-    yield from _addresses(edge, here)
+    yield from _addresses(edge, reach)
     yield from _names(edge)
 
 
@@ -45,34 +50,51 @@ def _server(edge: Edge) -> Iterator[Refusal]:
             yield ("server", name), "the platform ends TLS with certificates of its own; allowed here: nothing"
 
 
-def _addresses(edge: Edge, here: bool) -> Iterator[Refusal]:
+def _addresses(edge: Edge, reach: Reach) -> Iterator[Refusal]:
     policy = edge.project.policy
     for name, url in policy.origins.items():
         place: Path = ("origin", "url") if name == "default" else ("origins", name, "url")
-        yield from _address(place, url, here)
+        yield from _address(place, url, reach)
     for name, provider in policy.providers.items():
         for key in ("base_url", "anthropic_url"):
             if (url := getattr(provider, key)) is not None:
-                yield from _address(("providers", name, key), url, here)
+                yield from _address(("providers", name, key), url, reach)
     if policy.auth.supabase_url is not None:
-        yield from _address(("auth", "supabase_url"), policy.auth.supabase_url, here)
+        yield from _address(("auth", "supabase_url"), policy.auth.supabase_url, reach)
 
 
-def _address(place: Path, url: str, here: bool) -> Iterator[Refusal]:
+def _address(place: Path, url: str, reach: Reach) -> Iterator[Refusal]:
     endpoint = Endpoint(url)
     if endpoint.unix is not None:
         yield place, f"found {url}: there are no sockets of a machine; allowed here: http:// or https://"
-    elif not here and _local(endpoint.host):
-        yield place, f"found {url}: nothing of this machine or network is reached from there; allowed here: a public address"
+    elif (word := _OUT_OF_REACH[reach](endpoint.host)) is not None:
+        yield place, f"found {url}: {word}"
 
 
-def _local(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
+def _private(host: str) -> str | None:
+    if _of_machine(host) is None and not _told(host, "is_private"):
+        return None
+    return "nothing of this machine or network is reached from there; allowed here: a public address"
+
+
+def _of_machine(host: str) -> str | None:
+    if host == "localhost" or host.endswith(".localhost") or _told(host, "is_loopback"):
+        return "nothing of this machine is reached from there; allowed here: an address of another one"
+    return None
+
+
+def _told(host: str, what: str) -> bool:
     try:
-        return ip_address(host).is_private
+        return bool(getattr(ip_address(host), what))
     except ValueError:
         return False
+
+
+_OUT_OF_REACH: dict[Reach, Callable[[str], str | None]] = {
+    "machine": lambda host: None,
+    "network": _of_machine,
+    "world": _private,
+}
 
 
 def _names(edge: Edge) -> Iterator[Refusal]:

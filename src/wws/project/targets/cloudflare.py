@@ -14,22 +14,20 @@ import gzip
 import json
 import os
 import secrets
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import wws
 from wws._version import __version__
 from wws.errors import ConfigError, Problem
 from wws.hosts.edge.bundle import PEPPER, Bundle, names, written
 from wws.project.environment import DEV_VARS, read_environment
 from wws.project.settings import Project
 from wws.project.targets import Built
+from wws.project.targets._folder import package, write
 from wws.project.targets._functions import FOLDER as FUNCTIONS
 from wws.project.targets._functions import sources
-from wws.project.targets._limits import STORES, refusals, warnings
-from wws.project.targets._modules import file_of, needed
+from wws.project.targets._limits import STORES, Reach, refusals, warnings
 from wws.project.targets._plain import Edge, edge_project
 from wws.project.targets._sdk import sdk_files
 from wws.project.targets._wrangler import wrangler as run_wrangler
@@ -65,12 +63,12 @@ def load(path: Path, environ: Mapping[str, str]) -> Project:
 
 def build(project: Project, out: Path | None) -> Built:
     """Writes `.wws/cloudflare` beside wws.toml, or the folder `out`. Raises `ConfigError` with all that cannot be had there."""
-    return _build(project, out, here=False)
+    return _build(project, out, "world")
 
 
 def build_here(project: Project, out: Path | None) -> Built:
     """`build` for a runtime on this machine, which reaches what listens here."""
-    return _build(project, out, here=True)
+    return _build(project, out, "machine")
 
 
 def deploy(project: Project, done: Built, dry_run: bool) -> int:
@@ -102,9 +100,9 @@ def _secret_file(path: Path, values: Mapping[str, str]) -> None:
         file.writelines([f"{name}={json.dumps(value)}\n" for name, value in values.items()])
 
 
-def _build(project: Project, out: Path | None, *, here: bool) -> Built:
+def _build(project: Project, out: Path | None, reach: Reach) -> Built:
     edge = edge_project(project.path, os.environ, STORES)
-    for refusal in refusals(edge, here=here):
+    for refusal in refusals(edge, reach):
         edge.refuse(*refusal)
     edge.check()
     bundle = edge.bundle()
@@ -113,7 +111,7 @@ def _build(project: Project, out: Path | None, *, here: bool) -> Built:
     if size > MAX_BYTES:
         raise ConfigError([Problem(str(project.path), None, "", f"{size} bytes to upload; Cloudflare takes {MAX_BYTES}")])
     folder = project.folder / FOLDER if out is None else out
-    _write(folder, files)
+    write(folder, files, _MARK, ("src", "python_modules"))
     packed = len(gzip.compress(b"".join(files.values()), 9))
     notes = [f"warning: {word}" for word in warnings(edge)]
     notes.append(f"about {packed / 1024:.0f} KiB to upload, compressed")
@@ -123,8 +121,7 @@ def _build(project: Project, out: Path | None, *, here: bool) -> Built:
 
 def contents(edge: Edge, bundle: Bundle) -> dict[str, bytes]:
     """The folder's files by name."""
-    root = Path(wws.__file__).parent.parent
-    files = {f"src/{path}": data for path, data in _package(root).items()}
+    files = {f"src/{path}": data for path, data in package([ENTRY]).items()}
     data = json.dumps(written(bundle), separators=(",", ":"), sort_keys=True)
     files["src/wws_bundle.py"] = f'"""The configuration, as `wws build` has checked it."""\n\nDATA = {data!r}\n'.encode()
     files["src/entry.py"] = _ENTRY.encode()
@@ -153,32 +150,3 @@ def wrangler(edge: Edge, bundle: Bundle) -> dict[str, Any]:
         "migrations": [{"tag": "wws-1", "new_sqlite_classes": ["Counters"]}],
         "observability": {"enabled": True},
     }
-
-
-def _package(root: Path) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
-    for name in needed([ENTRY], root):
-        file = file_of(name, root)
-        if file is not None:
-            found[file.relative_to(root).as_posix()] = file.read_bytes()
-    return found
-
-
-def _write(folder: Path, files: dict[str, bytes]) -> None:
-    """The folder anew. One that this command has not made is left alone."""
-    problem = None
-    if folder.exists() and not folder.is_dir():
-        problem = "is a file; allowed: a folder"
-    elif folder.is_dir() and any(folder.iterdir()) and not (folder / _MARK).is_file():
-        problem = "holds something else; allowed: a new or empty folder, or one of an earlier build"
-    if problem is not None:
-        raise ConfigError([Problem(str(folder), None, "", problem)])
-    try:
-        for old in ("src", "python_modules"):
-            shutil.rmtree(folder / old, ignore_errors=True)
-        for name, data in files.items():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-    except OSError as error:
-        raise ConfigError([Problem(str(folder), None, "", f"cannot be written: {error.strerror}")]) from None

@@ -1,0 +1,1 @@
+"""The gateway on Deno: Pyodide in `Deno.serve`, Deno KV behind it. The TypeScript it needs lies in `glue`."""

@@ -1,0 +1,162 @@
+"""Deno KV as `bindings.KV`.
+
+A record begins with nine bytes: when it is absent (Deno removes expired records when it comes to it, so the moment is looked at
+here), and what follows: the value itself, or where its parts lie. A value that is too large for one record is cut into parts,
+each a record of its own, written before the record that names them; who reads while it is replaced finds the old value, the new
+one, or, when the old parts are gone already, none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import secrets
+from collections.abc import Callable
+from math import inf
+from struct import Struct
+from typing import Final
+
+from wws.bindings import KeyPage
+from wws.errors import StoreError
+from wws.hosts.deno.database import MAX_BYTES, STAMP, Database
+from wws.hosts.edge.web import Web
+
+__all__ = ["MAX_VALUE", "DenoKV"]
+
+MAX_VALUE: Final = 16 * 1024 * 1024
+"""Bytes of the largest value. It is written part by part, which takes its time."""
+_VALUES, _PARTS = "v", "p"
+_HEAD: Final = Struct("<dB")  # wall seconds of expiry, kind
+_WHOLE, _CUT = 0, 1
+_WHERE: Final = Struct("<16sI")  # name of the parts, how many
+_ROOM: Final = MAX_BYTES - _HEAD.size
+_PART: Final = MAX_BYTES - 1024
+_LAST = "\U0010ffff"  # comes after every character that a key has
+_AT_ONCE: Final = 8
+
+
+class DenoKV:
+    """The values of one database. Raises `StoreError` for what Deno KV refuses or cannot do."""
+
+    __slots__ = ("_database", "_time", "_web")
+    consistency = "strong; reads and writes go to the database's primary region"
+
+    def __init__(self, web: Web, database: Database, time: Callable[[], float]) -> None:
+        self._web = web
+        self._database = database
+        self._time = time
+
+    async def get(self, key: str) -> bytes | None:
+        """See `KV`."""
+        found = await self._record(key)
+        if found is None:
+            return None
+        expires, kind, data = found
+        if expires <= self._time():
+            return None
+        return data if kind == _WHOLE else await self._joined(data)
+
+    async def put(self, key: str, value: bytes | str, expiration_ttl: float | None = None, *, durable: bool = False) -> None:
+        """See `KV`. What Deno KV has taken is durable."""
+        data = value.encode() if isinstance(value, str) else value
+        if len(data) > MAX_VALUE:
+            raise StoreError(f"the value has {len(data)} bytes; allowed on Deno KV: {MAX_VALUE}")
+        expires = inf if expiration_ttl is None else self._time() + expiration_ttl
+        ttl = 0.0 if expiration_ttl is None else max(1.0, expiration_ttl * 1000)
+        former = await self._parts_of(key)
+        if len(data) <= _ROOM:
+            record = _HEAD.pack(expires, _WHOLE) + data
+        else:
+            record = _HEAD.pack(expires, _CUT) + await self._cut(data, ttl)
+        await self._write(_VALUES, key, record, ttl)
+        await self._forget(former)
+
+    async def delete(self, key: str) -> None:
+        """See `KV`."""
+        former = await self._parts_of(key)
+        await self._remove(_VALUES, key)
+        await self._forget(former)
+
+    async def list(self, prefix: str = "", cursor: str | None = None, limit: int = 1000) -> KeyPage:
+        """See `KV`. The cursor is the last name of the page before."""
+        if not 1 <= limit <= 1000:
+            raise ValueError(f"limit is 1 to 1000, not {limit}")
+        start = prefix if cursor is None else cursor + "\0"
+        keys: list[str] = []
+        while len(keys) <= limit:
+            wanted = limit + 1 - len(keys)
+            try:
+                rows = json.loads(await self._database.list(_VALUES, start, prefix + _LAST, wanted))
+            except self._web.ffi.JsException as error:
+                raise _failed("list", error) from None
+            now = self._time()
+            keys += [name for name, head in rows if _HEAD.unpack(base64.b64decode(head)[: _HEAD.size])[0] > now]
+            if len(rows) < wanted:
+                break
+            start = rows[-1][0] + "\0"
+        return KeyPage(keys[:limit], keys[limit - 1] if len(keys) > limit else None)
+
+    # records
+
+    async def _record(self, key: str) -> tuple[float, int, bytes] | None:
+        data = await self._read(_VALUES, key)
+        if data is None:
+            return None
+        expires, kind = _HEAD.unpack_from(data)
+        return expires, kind, data[_HEAD.size :]
+
+    async def _read(self, table: str, key: str) -> bytes | None:
+        try:
+            data = self._web.data(await self._database.get(table, key))
+        except self._web.ffi.JsException as error:
+            raise _failed("get", error) from None
+        return data[STAMP:] if data else None
+
+    async def _write(self, table: str, key: str, data: bytes, ttl: float) -> None:
+        try:
+            await self._database.put(table, key, self._web.octets(data), ttl)
+        except self._web.ffi.JsException as error:
+            raise _failed("set", error) from None
+
+    async def _remove(self, table: str, key: str) -> None:
+        try:
+            await self._database.delete(table, key)
+        except self._web.ffi.JsException as error:
+            raise _failed("delete", error) from None
+
+    # parts
+
+    async def _cut(self, data: bytes, ttl: float) -> bytes:
+        name, count = secrets.token_hex(8), -(-len(data) // _PART)
+        pieces = [(_part(name, at), data[at * _PART : (at + 1) * _PART]) for at in range(count)]
+        for first in range(0, count, _AT_ONCE):
+            await asyncio.gather(*[self._write(_PARTS, key, part, ttl) for key, part in pieces[first : first + _AT_ONCE]])
+        return _WHERE.pack(name.encode(), count)
+
+    async def _joined(self, where: bytes) -> bytes | None:
+        name, count = _WHERE.unpack(where)
+        keys = [_part(name.decode(), at) for at in range(count)]
+        parts = await asyncio.gather(*[self._read(_PARTS, key) for key in keys])
+        return None if None in parts else b"".join([part for part in parts if part is not None])
+
+    async def _parts_of(self, key: str) -> tuple[str, ...]:
+        """The parts of the value that is there now."""
+        found = await self._record(key)
+        if found is None or found[1] != _CUT:
+            return ()
+        name, count = _WHERE.unpack(found[2])
+        return tuple([_part(name.decode(), at) for at in range(count)])
+
+    async def _forget(self, parts: tuple[str, ...]) -> None:
+        for key in parts:
+            await self._remove(_PARTS, key)
+
+
+def _part(name: str, at: int) -> str:
+    return f"{name}:{at:08d}"
+
+
+def _failed(what: str, error: Exception) -> StoreError:
+    # The reason is Deno's own ("TypeError: Value too large (max 65536 bytes)"); it holds no value and no key.
+    return StoreError(f"Deno KV {what} failed: {str(error)[:200]}")

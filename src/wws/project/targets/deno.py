@@ -1,0 +1,141 @@
+"""A folder that Deno serves as it is: on Deno Deploy, in a container, or on a machine of one's own.
+
+deno.json      what is installed, the tasks, the settings of Deno Deploy
+main.ts        and the other TypeScript of `wws.hosts.deno`
+python.zip     what the gateway needs of the package, found by its imports
+bundle.json    the configuration as plain data, without a secret
+Dockerfile     for a container
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import wws
+from wws.hosts.edge.bundle import names, written
+from wws.project.settings import Project
+from wws.project.targets import Built
+from wws.project.targets._folder import package, write
+from wws.project.targets._limits import Reach, refusals, warnings
+from wws.project.targets._plain import edge_project
+
+__all__ = ["DENO", "PYODIDE", "build", "build_here", "load"]
+
+FOLDER = Path(".wws") / "deno"
+ENTRY = "wws.hosts.deno.main"
+DENO = "2.9.6"
+PYODIDE = "314.0.7"
+"""Its memory snapshots are no public interface: another version has to be tried first."""
+MEMORY = 768
+"""MiB, what Deno Deploy gives without being asked (docs.deno.com/deploy/reference/runtime)."""
+_MARK = "deno.json"
+_GLUE = Path(wws.__file__).parent / "hosts" / "deno" / "glue"
+_TIME = (1980, 1, 1, 0, 0, 0)
+_WORD = "allowed here: no `store` at all, for Deno KV"
+STORES = {
+    "lmdb:": f"LMDB is a native library, and Python runs in WebAssembly there; {_WORD}",
+    "memory:": f"a memory of its own in every process would count in each alone; {_WORD}",
+    "redis": f"Python in WebAssembly opens no connections; {_WORD}",
+    "valkey": f"Python in WebAssembly opens no connections; {_WORD}",
+}
+"""Stores by the beginning of their address, and why each is refused."""
+
+_PERMISSIONS = "--allow-net --allow-read --allow-write --allow-env"
+_TASKS = {
+    "snapshot": "deno run --allow-read --allow-write=snapshot.bin --allow-env snapshot.ts",
+    "start": f"deno run {_PERMISSIONS} main.ts",
+    "keys": f"deno run {_PERMISSIONS} keys.ts",
+}
+_DOCKERFILE = f"""\
+# Written by `wws build --target deno`.
+#   docker build -t gateway . && docker run -p 8787:8787 -v gateway:/data --env-file .env gateway
+FROM denoland/deno:{DENO}
+WORKDIR /app
+COPY . .
+RUN deno install && deno task snapshot && mkdir -p /data && chown deno:deno /data
+USER deno
+ENV WWS_LISTEN=0.0.0.0:8787 WWS_KV=/data/kv.sqlite3
+VOLUME /data
+EXPOSE 8787
+HEALTHCHECK CMD ["deno", "eval", "if (!(await fetch('http://127.0.0.1:8787/readyz')).ok) Deno.exit(1)"]
+CMD ["run", {", ".join(f'"{word}"' for word in _PERMISSIONS.split())}, "main.ts"]
+"""
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Project:
+    """The project of the file `path`, checked with stand-ins for its secrets. Raises `ConfigError`."""
+    return edge_project(path, environ, STORES).project
+
+
+def build(project: Project, out: Path | None) -> Built:
+    """Writes `.wws/deno` beside wws.toml, or the folder `out`. Raises `ConfigError` with all that cannot be had there."""
+    return _build(project, out, "network")  # a container may stand in a network of one's own
+
+
+def build_here(project: Project, out: Path | None) -> Built:
+    """`build` for a process on this machine, which reaches what listens here."""
+    return _build(project, out, "machine")
+
+
+def _build(project: Project, out: Path | None, reach: Reach) -> Built:
+    edge = edge_project(project.path, os.environ, STORES)
+    for refusal in refusals(edge, reach):
+        edge.refuse(*refusal)
+    edge.check()
+    bundle = edge.bundle()
+    files: dict[str, bytes] = {file.name: file.read_bytes() for file in sorted(_GLUE.glob("*.ts"))}
+    files[_MARK] = _json(configuration())
+    files["bundle.json"] = _json(written(bundle))
+    files["python.zip"] = archive(package([ENTRY]))
+    files["Dockerfile"] = _DOCKERFILE.encode()
+    files[".dockerignore"] = b"node_modules\nsnapshot.bin\n*.sqlite3*\n"
+    folder = project.folder / FOLDER if out is None else out
+    write(folder, files, _MARK, ("snapshot.bin",))
+    size = sum(map(len, files.values()))
+    packed = len(gzip.compress(b"".join(files.values()), 9, mtime=0))
+    notes = [f"warning: {word}" for word in warnings(edge)]
+    notes += [
+        f"about {packed / 1024:.0f} KiB, compressed; the snapshot is made where it is deployed: deno task snapshot",
+        f"in its environment: {', '.join(names(bundle))}",
+    ]
+    return Built(folder, bundle.policy.version, len(files), size, tuple(notes))
+
+
+def configuration() -> dict[str, Any]:
+    """deno.json (docs.deno.com/runtime/fundamentals/configuration), with the settings of Deno Deploy in it."""
+    return {
+        "nodeModulesDir": "auto",
+        "imports": {"pyodide": f"npm:pyodide@{PYODIDE}"},
+        "unstable": [
+            "cron",
+            "kv",
+            "no-legacy-abort",
+        ],  # the last: a request is aborted when its client leaves, and not when it is answered
+        "fmt": {"lineWidth": 130},
+        "tasks": _TASKS,
+        "deploy": {
+            "install": "deno install",
+            "build": "deno task snapshot",
+            "runtime": {"type": "dynamic", "entrypoint": "main.ts", "memoryLimit": MEMORY},
+        },
+    }
+
+
+def archive(files: Mapping[str, bytes]) -> bytes:
+    """A zip archive that Python imports from, the same bytes for the same files."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as packed:
+        for name, data in sorted(files.items()):
+            packed.writestr(zipfile.ZipInfo(name, _TIME), data)
+    return out.getvalue()
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, indent=2, sort_keys=True).encode() + b"\n"

@@ -20,6 +20,7 @@ EVERY = [
     ("serve",),
     ("check",),
     ("route",),
+    ("routes",),
     ("keys", "create"),
     ("keys", "list"),
     ("keys", "revoke"),

@@ -9,7 +9,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.observe.seen import add, call
 from tests.support.services import make_env
+from wws.admin.access import Access
+from wws.admin.api import Api
 from wws.admin.app import Admin
+from wws.admin.dashboard import Dashboard
+from wws.admin.tail import Tails
 from wws.errors import WwsError
 from wws.gateway import Gateway
 from wws.http import Request, Response
@@ -41,8 +45,13 @@ class World:
         self.gateway = Gateway(make_env())
         self.tally = Tally()
         self.gathered = Gathered(Metrics(self.tally, "v-1"))
-        self.admin = Admin(self.gateway, self.gathered)
+        dashboard = Dashboard(self.gather, self.gathered.status, lambda: "local", None, lambda: 0.0)
+        api = Api(Access(dict), None, Tails(self.gather), lambda: 1024)
+        self.admin = Admin(self.gateway, self.gathered, api, dashboard)
         add(self.tally, call())
+
+    async def gather(self, what: str, value: object) -> list[Any]:
+        return []
 
     async def ask(self, path: str, method: str = "GET") -> Response:
         return await self.admin(Request(method, path))
@@ -88,7 +97,7 @@ async def test_nothing_can_be_changed_here(method: str, path: str) -> None:
     assert (response.status, response.headers["allow"]) == (405, "GET, HEAD")
 
 
-@pytest.mark.parametrize("path", ["/", "/metrics/", "/metricsx", "/api/ai/chat", "/admin"])
+@pytest.mark.parametrize("path", ["/dashboard", "/metrics/", "/metricsx", "/v1/models", "/admin"])
 async def test_what_is_not_there(path: str) -> None:
     response = await World().ask(path)
     assert response.status == 404

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import blake2b, sha256
 from hmac import compare_digest
 from typing import NamedTuple
@@ -27,22 +27,23 @@ class Who(NamedTuple):
 
 
 class Access:
-    """The tokens there are. Raises `NotDone`: 403 where there is none, 401 for one that is missing or wrong."""
+    """The tokens there are just now: a reload may bring others."""
 
-    def __init__(self, tokens: Mapping[str, Secret]) -> None:
-        self._known = [
-            (sha256(token.reveal().encode()).digest(), Who(name, blake2b(token.reveal().encode(), digest_size=4).hexdigest()))
-            for name, token in tokens.items()
-        ]
+    def __init__(self, tokens: Callable[[], Mapping[str, Secret]]) -> None:
+        self._tokens = tokens
 
     def who(self, request: Request) -> Who:
-        """Whose token the request carries. Every known token is compared, so that the time does not tell which was near."""
-        if not self._known:
+        """Whose token the request carries. Raises `NotDone`: 403 where there are none, 401 for one that is missing or wrong.
+
+        Every known token is compared, so that the time does not tell which was near.
+        """
+        tokens = {name: token.reveal().encode() for name, token in self._tokens().items()}
+        if not tokens:
             raise NotDone("admin_off", "nothing can be changed here: no [admin] token is configured")
         given = request.headers.get("authorization") or ""
         scheme, _, token = given.partition(" ")
         digest = sha256(token.strip().encode("latin-1")).digest()
-        found = [who for known, who in self._known if compare_digest(known, digest)]
+        found = [name for name, known in tokens.items() if compare_digest(sha256(known).digest(), digest)]
         if scheme.lower() != "bearer" or not found:
             raise NotDone("admin_token", "send `Authorization: Bearer` with a token of [admin]", www_authenticate=_CHALLENGE)
-        return found[0]
+        return Who(found[0], blake2b(tokens[found[0]], digest_size=4).hexdigest())

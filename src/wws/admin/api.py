@@ -1,9 +1,10 @@
-"""The admin API: what is deployed, and changing it. Every call needs a token.
+"""The admin API: what is deployed, changing it, and live requests. Every call needs a token.
 
 GET  /api/versions            what is deployed
 POST /api/versions?percent=N  a bundle, which becomes the version that answers (N of the callers: a roll-out)
 POST /api/rollback            {"version"?}: the version before, or that one
 POST /api/rollout             {"percent"}: the share of the version that is being rolled out; 100 ends it
+GET  /api/tail                live lines, as wws.admin.tail has them
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from wws import codec
 from wws.admin.access import Access, Who
 from wws.admin.answers import NotDone, because, not_done
 from wws.admin.deployments import Deployments, describe
+from wws.admin.tail import Tails
 from wws.errors import WwsError
 from wws.http import Request, Response
 
@@ -29,17 +31,28 @@ Handler = Callable[[Request, Who], Awaitable[Response]]
 
 
 class Api:
-    """An app for what lies below `/api/` on the admin listener. `bundle_limit` is in bytes."""
+    """An app for what lies below `/api/` on the admin listener.
 
-    def __init__(self, access: Access, deployments: Deployments, bundle_limit: int) -> None:
+    `bundle_limit` is in bytes. Without `deployments` nothing can be deployed.
+    """
+
+    def __init__(self, access: Access, deployments: Deployments | None, tails: Tails, bundle_limit: Callable[[], int]) -> None:
         self._access = access
-        self._deployments = deployments
+        self._given = deployments
+        self._tails = tails
         self._limit = bundle_limit
         self.routes: dict[str, dict[str, Handler]] = {
             "/api/versions": {"GET": self._versions, "POST": self._deploy},
             "/api/rollback": {"POST": self._rollback},
             "/api/rollout": {"POST": self._rollout},
+            "/api/tail": {"GET": self._tail},
         }
+
+    @property
+    def _deployments(self) -> Deployments:
+        if self._given is None:
+            raise NotDone("release_conflict", "nothing is deployed to `wws dev` or with --demo: it serves the folder")
+        return self._given
 
     async def __call__(self, request: Request) -> Response:
         try:
@@ -62,7 +75,9 @@ class Api:
 
     async def _deploy(self, request: Request, who: Who) -> Response:
         percent = _percent(request.query.get("percent", "100"), least=1)
-        data = await request.bytes(self._limit + 8 * 1024 * 1024)  # the manifest and the archive's own directory beside the files
+        data = await request.bytes(
+            self._limit() + 8 * 1024 * 1024
+        )  # the manifest and the archive's own directory beside the files
         return _told(describe(await self._done(self._deployments.deploy(data, percent, who))))
 
     async def _rollback(self, request: Request, who: Who) -> Response:
@@ -74,6 +89,9 @@ class Api:
     async def _rollout(self, request: Request, who: Who) -> Response:
         percent = _percent((await _fields(request)).get("percent"), least=0)
         return _told(describe(await self._done(self._deployments.rollout(percent, who))))
+
+    async def _tail(self, request: Request, who: Who) -> Response:
+        return await self._tails.stream(request)
 
     async def _done(self, change: Any) -> Any:
         """A change goes on to its end when the client goes away in its midst."""

@@ -1,9 +1,14 @@
-"""What the admin listener answers: metrics, status and health. Never mounted on the public listener."""
+"""What the admin listener answers: the dashboard, metrics, status and health, and the admin API.
+
+Never mounted on the public listener. Reading figures needs no token; whatever changes something, or shows live requests, does.
+"""
 
 from __future__ import annotations
 
 from typing import Any, Protocol
 
+from wws.admin.api import Api
+from wws.admin.dashboard import Dashboard
 from wws.errors import WwsError
 from wws.http import Request, Response
 
@@ -33,15 +38,23 @@ class Gathers(Protocol):
 class Admin:
     """An app for `hosts.server.Server`."""
 
-    def __init__(self, gateway: Pages, control: Gathers) -> None:
+    def __init__(self, gateway: Pages, control: Gathers, api: Api, dashboard: Dashboard) -> None:
         self._gateway = gateway
         self._control = control
+        self._api = api
+        self._dashboard = dashboard
 
     async def __call__(self, request: Request) -> Response:
+        if request.path.startswith("/api/"):
+            return await self._api(request)
         if request.method not in ("GET", "HEAD"):
             return Response.text("GET only\n", 405, {"allow": "GET, HEAD"})
         try:
             match request.path:
+                case "/":
+                    return self._dashboard.page()
+                case "/dashboard.json":
+                    return await self._dashboard.figures()
                 case "/metrics":
                     return Response(await self._control.metrics(), 200, {"content-type": _TEXT})
                 case "/status":
@@ -49,6 +62,6 @@ class Admin:
                 case "/healthz" | "/readyz":
                     return self._gateway.own(request.path)
                 case _:
-                    return Response.text("/metrics, /status, /healthz or /readyz\n", 404)
+                    return Response.text("/, /metrics, /status, /healthz, /readyz or /api/\n", 404)
         except WwsError as error:
             return Response.text(f"{error}\n", 503, {"retry-after": "1"})

@@ -10,14 +10,17 @@ from typing import Any, Protocol
 from wws.admin.access import Who
 from wws.admin.answers import NotDone, because
 from wws.admin.audit import Audit
-from wws.errors import WwsError
+from wws.errors import ConfigError, WwsError
 from wws.project.bundle import open_bundle
 from wws.project.deployed import chosen
+from wws.project.functions.loading import Functions
 from wws.project.releases import LOCAL, ReleaseError, Releases, State
 from wws.project.settings import Project
 
 __all__ = ["Deployments", "Switched", "describe"]
 
+IMPORTS = 30.0
+"""Seconds that the code of all functions may take to import."""
 Details = dict[str, object]
 
 
@@ -36,21 +39,21 @@ class Switched(Protocol):
 
 
 class Deployments:
-    """The changes that the admin API makes, one at a time. `own` is the project of the gateway's own wws.toml.
+    """The changes that the admin API makes, one at a time. `current` is the project that is served.
 
     `reload` has every process serve what the state on disk says, or none. What is not done raises `NotDone`.
     """
 
     def __init__(
         self,
-        own: Project,
+        current: Callable[[], Project],
         audit: Audit,
         reload: Callable[[], Awaitable[Switched]],
         environ: Mapping[str, str],
         time: Callable[[], float],
     ) -> None:
-        self._own = own
-        self._releases = Releases(own.home)
+        self._current = current
+        self._releases = Releases(current().home)
         self._audit = audit
         self._reload = reload
         self._environ = environ
@@ -68,7 +71,7 @@ class Deployments:
         """A bundle becomes the version that answers, or that `percent` of the callers get."""
 
         def made(details: Details) -> State:
-            bundle = open_bundle(data, self._own.admin.bundle_limit)
+            bundle = open_bundle(data, self._current().admin.bundle_limit)
             details["version"] = bundle.version
             state = self._releases.add(bundle, self._time(), str(who))
             return state.activated(bundle.version) if percent >= 100 else state.rolled_out(bundle.version, percent)
@@ -107,9 +110,9 @@ class Deployments:
         releases = self._releases
         with releases.changing():
             before = await asyncio.to_thread(releases.state)
-            state = (await asyncio.to_thread(make, details)).kept(self._own.admin.keep)
+            state = (await asyncio.to_thread(make, details)).kept(self._current().admin.keep)
             try:
-                await asyncio.to_thread(chosen, self._own, state, self._environ)
+                await self._sound(state)
                 await asyncio.to_thread(releases.record, state)
                 switched = await self._reload()
                 if not switched.ok:
@@ -120,6 +123,26 @@ class Deployments:
                 raise
             await asyncio.to_thread(releases.clean, state)
         return state
+
+    async def _sound(self, state: State) -> None:
+        """Raises `WwsError` unless what is served in `state` is right: its wws.toml, and the code of every function, which is
+        imported here once beside the requests."""
+        project = await asyncio.to_thread(chosen, self._current(), state, self._environ)
+        for one in (project, None if project.rollout is None else project.rollout.project):
+            if one is None or one.release in (LOCAL, self._current().release):
+                continue
+            if one.functions.broken:
+                raise ConfigError(list(one.functions.broken))
+            functions = Functions(one.functions)
+            try:
+                async with asyncio.timeout(IMPORTS):
+                    failed = await functions.warm()
+            except TimeoutError:
+                raise NotDone("bundle_refused", f"the functions are not imported within {IMPORTS:g} s") from None
+            finally:
+                functions.close()
+            if failed:
+                raise ConfigError([problem for error in failed for problem in error.problems])
 
 
 def describe(state: State) -> dict[str, Any]:

@@ -29,7 +29,13 @@ COMMANDS: dict[str, str] = {
     "status": "wws.cli.status",
     "state": "wws.cli.state",
     "build": "wws.cli.build",
+    "deploy": "wws.cli.deploy",
+    "versions": "wws.cli.versions",
+    "rollback": "wws.cli.rollback",
+    "rollout": "wws.cli.rollout",
     "secrets": "wws.cli.secrets",
+    "tail": "wws.cli.tail",
+    "cost": "wws.cli.cost",
 }
 
 

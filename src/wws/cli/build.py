@@ -11,6 +11,7 @@ import typer
 from wws.cli.launch import locate_file
 from wws.cli.options import Config, Json, command
 from wws.cli.output import note, print_json, print_line
+from wws.errors import ConfigError
 from wws.project.settings import Project
 from wws.project.targets import DEFAULT, Built, builder, loader, targets
 
@@ -36,6 +37,8 @@ def read(config: Path | None, target: str) -> Project:
     project = loader(target)(path, os.environ)
     for warning in project.warnings:
         note(f"warning: {warning}")
+    if project.functions.broken:
+        raise ConfigError(list(project.functions.broken))
     return project
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from wws.errors import Problem
+from wws.project.deployed import served
 from wws.project.load import load, loads
 from wws.project.settings import Project
 
@@ -64,7 +65,8 @@ def project_of(start: Start, environ: Mapping[str, str]) -> Project:
     if dev and not named and not path.exists():
         told = Problem(str(path), None, "", "there is no such file: the defaults are served; `wws init` writes one to start from")
         return replace(loads("", path, environ=environ, allow_missing=True), warnings=[told])
-    return load(path, environ=environ, allow_missing=dev or start.demo)
+    project = load(path, environ=environ, allow_missing=dev or start.demo)
+    return project if dev else served(project, environ)
 
 
 def launch(start: Start) -> int:

@@ -18,6 +18,7 @@ __all__ = [
     "Limit",
     "ModelRef",
     "Policy",
+    "Price",
     "ProviderConfig",
     "Route",
     "Rule",
@@ -113,6 +114,15 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Price:
+    """Of one model, in USD per million tokens. `cached` None: cached tokens cost as much as others that go in."""
+
+    tokens_in: float
+    tokens_out: float
+    cached: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderConfig:
     """One of `[providers]`. The key is a secret: it is kept out of every `repr`."""
 
@@ -128,6 +138,8 @@ class ProviderConfig:
     """Of synthetic.new, which takes one request at a time per model and subscription pack."""
     queue: int = 16
     """How many may wait for one of those places, per model."""
+    prices: dict[str, Price] = field(default_factory=dict)
+    """By model, where they are not the catalogue's."""
 
 
 @dataclass(frozen=True, slots=True)

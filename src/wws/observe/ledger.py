@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from wws.core.policy import ProviderConfig
-from wws.core.route.catalogue import cost_usd
+from wws.core.route.catalogue import cost_of, price_of
 from wws.core.trail import Usage
 from wws.observe.tally import Cell, Key
 
@@ -35,6 +35,14 @@ _PATIENCE = 5.0
 """Seconds that a writer waits for another one: a write takes milliseconds."""
 
 
+def ledger_file(store_url: str, home: Path) -> Path | None:
+    """A project's ledger: in the folder of its LMDB store, in `.wws` where the store is elsewhere, none for `memory:`."""
+    scheme, _, rest = store_url.partition(":")
+    if scheme == "memory":
+        return None
+    return home / rest.partition("?")[0] / "ledger.sqlite" if scheme == "lmdb" else home / ".wws" / "ledger.sqlite"
+
+
 class Ledger:
     """Adds up what a `Tally` gives it. `file` None keeps nothing on disk."""
 
@@ -46,7 +54,7 @@ class Ledger:
 
     def use(self, providers: Mapping[str, ProviderConfig]) -> None:
         """The providers are others from now on."""
-        self._kinds = {name: config.kind for name, config in providers.items()}
+        self._providers = providers
 
     def absorb(self, cells: dict[Key, Cell]) -> None:
         """Adds the cells of AI calls, which are what costs, to the rows of this minute."""
@@ -62,7 +70,7 @@ class Ledger:
             )
             failed = key.status >= 400 or key.outcome != "done"
             usage = Usage(cell.tokens_in, cell.tokens_out, cell.tokens_cached)
-            cost = cost_usd(self._kinds.get(provider, provider), model, usage) or 0.0
+            cost = cost_of(price_of(self._providers.get(provider), provider, model), usage)
             added = (cell.count, cell.count if failed else 0, cell.attempts, *usage, cost)
             for place, value in enumerate(added):
                 row[place] += value

@@ -124,6 +124,13 @@ class Watch:
 
     # what is asked
 
+    def answer(self, what: str, value: Any) -> Any:
+        """`tail` with a name, a filter's values and whether it begins; `tail_end` with a name; `steps`."""
+        if what == "tail":
+            name, wanted, first = value
+            return self.tail(name, Filter(*wanted), first)
+        return self.end(value) if what == "tail_end" else self.steps()
+
     def tail(self, name: str, wanted: Filter, first: bool) -> dict[str, Any]:
         """The lines since the last time that `name` asked: `{"lines", "lost"}`, `lost` None where nobody knows how many."""
         now = self._monotonic()

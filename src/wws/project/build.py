@@ -21,6 +21,7 @@ from wws.core.policy import (
     Limit,
     ModelRef,
     Policy,
+    Price,
     ProviderConfig,
     Route,
     Rule,
@@ -238,9 +239,18 @@ def _providers(tables: Values, timeouts: Timeouts) -> dict[str, ProviderConfig]:
             anthropic_url=table.get("anthropic_url"),
             api_key=_reveal(table.get("api_key")),
             timeouts=_timeouts(table.get("timeouts", {}), timeouts),
+            prices=_prices(table.get("models", {})),
             **{key: table[key] for key in ("concurrency", "packs", "queue") if key in table},
         )
         for name, table in tables.items()
+    }
+
+
+def _prices(models: Values) -> dict[str, Price]:
+    return {
+        model: Price(table["price_in"], table["price_out"], table.get("price_cached"))
+        for model, table in models.items()
+        if "price_in" in table and "price_out" in table
     }
 
 

@@ -68,6 +68,14 @@ def matching(pattern: re.Pattern[str], why: str) -> Callable[[object], str]:
     return read
 
 
+def _price(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("not a number")
+    if not 0 <= value <= 10_000:  # which nan is not either
+        raise ValueError("out of range")
+    return float(value)
+
+
 def choice(*values: str) -> Kind:
     """One of a few words."""
 
@@ -292,6 +300,7 @@ def _reachable(value: object) -> str:
     return text
 
 
+PRICE = Kind("number", "a number from 0 to 10000, in USD", _price)
 TEXT = Kind("text", "a text", _text)
 FLAG = Kind("flag", "true | false", _flag)
 NAME = Kind("name", "letters, digits, _ and -", matching(_NAME, "letters, digits, _ and - only, at most 63"))

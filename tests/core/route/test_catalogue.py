@@ -8,8 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wws.core.policy import DEFAULT_MODELS
-from wws.core.route.catalogue import CATALOGUE_DATE, EQUIVALENTS, SOURCES, Entry, cost_usd, entries, entry, equivalents, nearest
+from wws.core.policy import DEFAULT_MODELS, Price, ProviderConfig
+from wws.core.route.catalogue import (
+    CATALOGUE_DATE,
+    EQUIVALENTS,
+    SOURCES,
+    Entry,
+    cost_of,
+    entries,
+    entry,
+    equivalents,
+    nearest,
+    price_of,
+)
 from wws.core.trail import Usage
 
 EVERY = [(kind, row) for kind in ("synthetic", "zai") for row in entries(kind)]
@@ -121,12 +132,20 @@ def test_any_name_has_a_nearest_that_is_served(kind: str, model: str) -> None:
     ],
 )
 def test_what_a_call_costs(kind: str, model: str, usage: Usage, usd: float) -> None:
-    assert cost_usd(kind, model, usage) == pytest.approx(usd)
+    assert cost_of(price_of(None, kind, model), usage) == pytest.approx(usd)
 
 
 @pytest.mark.parametrize(("kind", "model"), [("zai", "glm-5.3-flash"), ("zai", "glm-4-long"), ("openai", "gpt-5")])
 def test_a_price_that_is_not_known_is_not_zero(kind: str, model: str) -> None:
-    assert cost_usd(kind, model, Usage(1, 1)) is None
+    assert price_of(None, kind, model) is None
+
+
+def test_a_configured_price_is_the_one_that_counts() -> None:
+    config = ProviderConfig("mine", "zai", prices={"glm-4.7": Price(1.0, 2.0), "own": Price(4.0, 0.0, 1.0)})
+    assert cost_of(price_of(config, "mine", "glm-4.7"), Usage(1_000_000, 1_000_000, 500_000)) == pytest.approx(3.0)
+    assert cost_of(price_of(config, "mine", "own"), Usage(1_000_000, 0, 500_000)) == pytest.approx(2.5)
+    assert price_of(config, "mine", "glm-4.6") == price_of(None, "zai", "glm-4.6")
+    assert cost_of(None, Usage(1, 1)) == 0
 
 
 def test_the_same_weights_elsewhere() -> None:

@@ -13,6 +13,7 @@ from wws.core.policy import Policy
 from wws.hosts.server import process
 from wws.hosts.server.process import Process
 from wws.http import Headers, Request
+from wws.observe.ledger import ledger_file
 from wws.project.load import loads
 from wws.project.secret import Secret
 from wws.project.settings import Project
@@ -38,11 +39,12 @@ def test_what_a_project_binds() -> None:
     [
         ("lmdb:./.wws/state", Path("/srv/shop/.wws/state/ledger.sqlite")),
         ("lmdb:/var/lib/wws?map_size=1GiB", Path("/var/lib/wws/ledger.sqlite")),
+        ("redis://10.0.0.1:6379/0", Path("/srv/shop/.wws/ledger.sqlite")),
         ("memory:", None),
     ],
 )
 def test_where_the_ledger_lies(url: str, file: Path | None) -> None:
-    assert process._ledger_file(project(store_url=url)) == file
+    assert ledger_file(url, Path("/srv/shop")) == file
 
 
 FIRST = """

@@ -11,9 +11,21 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
+from wws.core.policy import Price, ProviderConfig
 from wws.core.trail import Usage
 
-__all__ = ["CATALOGUE_DATE", "EQUIVALENTS", "SOURCES", "Entry", "cost_usd", "entries", "entry", "equivalents", "nearest"]
+__all__ = [
+    "CATALOGUE_DATE",
+    "EQUIVALENTS",
+    "SOURCES",
+    "Entry",
+    "cost_of",
+    "entries",
+    "entry",
+    "equivalents",
+    "nearest",
+    "price_of",
+]
 
 CATALOGUE_DATE = "2026-11"
 SOURCES = ("models.dev", "dev.synthetic.new", "github.com/aliou/pi-synthetic", "docs.z.ai")
@@ -105,17 +117,26 @@ def equivalents(kind: str, model: str) -> tuple[tuple[str, str], ...]:
     return tuple([other for group in EQUIVALENTS if here in group for other in group if other != here])
 
 
-def cost_usd(kind: str, model: str, usage: Usage) -> float | None:
-    """What a call cost in USD; None where the price is not known.
+def price_of(config: ProviderConfig | None, provider: str, model: str) -> Price | None:
+    """What `model` costs at a provider: by its configuration, else by the catalogue of its kind; None where neither knows."""
+    if config is not None and model in config.prices:
+        return config.prices[model]
+    row = entry(provider if config is None else config.kind, model)
+    if row is None or row.price_in is None or row.price_out is None:
+        return None
+    return Price(row.price_in, row.price_out, row.price_cached)
+
+
+def cost_of(price: Price | None, usage: Usage) -> float:
+    """What a call cost in USD; 0 where the price is not known.
 
     `tokens_cached` are among `tokens_in`, as OpenAI counts them; without a price of their own they cost as much as the others.
     """
-    row = entry(kind, model)
-    if row is None or row.price_in is None or row.price_out is None:
-        return None
+    if price is None:
+        return 0.0
     cached = min(usage.tokens_cached, usage.tokens_in)
-    per_cached = row.price_in if row.price_cached is None else row.price_cached
-    return ((usage.tokens_in - cached) * row.price_in + cached * per_cached + usage.tokens_out * row.price_out) / 1e6
+    per_cached = price.tokens_in if price.cached is None else price.cached
+    return ((usage.tokens_in - cached) * price.tokens_in + cached * per_cached + usage.tokens_out * price.tokens_out) / 1e6
 
 
 @lru_cache(maxsize=256)

@@ -29,6 +29,10 @@ class Control(Protocol):
         """What `/status` answers."""
         ...
 
+    async def gather(self, what: str, value: Any) -> list[Any]:
+        """The answer of each process's `Watch`."""
+        ...
+
     async def reload(self) -> Reloaded:
         """Reads the configuration and the code of functions anew, and switches all processes to them, or none."""
         ...
@@ -53,6 +57,10 @@ class Alone:
         worker = {"worker": 0, "pid": os.getpid(), "restarts": 0, **serving.status()}
         project = serving.process.generation.project
         return status(project, serving.started, [worker], serving.reloads.fields(), 0)
+
+    async def gather(self, what: str, value: Any) -> list[Any]:
+        """See `Control`."""
+        return [self._serving.process.watch.answer(what, value)]
 
     async def reload(self) -> Reloaded:
         """See `Control`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from wws.errors import StoreError
@@ -34,11 +35,14 @@ class Sweeps(Protocol):
 class Housekeeping:
     """Rounds of it. A failure is told once, and once more when it is over; what failed is tried again in the next round."""
 
-    def __init__(self, tally: Tally, ledger: Ledger, store: Sweeps, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, tally: Tally, ledger: Ledger, store: Sweeps, loop: asyncio.AbstractEventLoop, also: Callable[[], None] | None = None
+    ) -> None:
         self._tally = tally
         self._ledger = ledger
         self._store = store
         self._loop = loop
+        self._also = also
         self._waiting: list[tuple[Any, ...]] = []
         self._failing: set[str] = set()
 
@@ -50,6 +54,8 @@ class Housekeeping:
 
     async def round(self) -> None:
         """One round. Raises nothing."""
+        if self._also is not None:
+            self._also()
         rows = self._rows()
         error: Exception | None = None
         if rows:

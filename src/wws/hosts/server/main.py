@@ -10,10 +10,10 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from wws.admin.app import Admin
 from wws.errors import ConfigError, Problem
 from wws.hosts.server import demo as demo_parts
 from wws.hosts.server.control import Alone
+from wws.hosts.server.operating import operating
 from wws.hosts.server.server import Server
 from wws.hosts.server.serving import Serving, store_of
 from wws.observe.log import configure
@@ -74,7 +74,7 @@ async def _serve_alone(serving: Serving, loop: asyncio.AbstractEventLoop, store:
     await serving.begin()
     project, server, process = serving.started, serving.server, serving.process
     settings = project.server
-    admin = Server(Admin(process.application, Alone(serving)), loop) if settings.admin is not None else None
+    admin = Server(operating(serving, Alone(serving)), loop) if settings.admin is not None else None
     tasks = _signals(serving, loop)
     bound = await _listen(server, str(settings.listen), "server.listen", project)
     words = f"ready on {server.scheme}://{bound}"

@@ -13,7 +13,6 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from wws.bindings import Env, Namespace, Provider, Secrets, Services, SystemClock
@@ -31,11 +30,12 @@ from wws.hosts.server.isolate.pool import Isolates
 from wws.hosts.server.jobs import Jobs
 from wws.hosts.server.watchdog import Watchdog
 from wws.http import Request
-from wws.observe.ledger import Ledger
+from wws.observe.ledger import Ledger, ledger_file
 from wws.observe.log import RequestLog
 from wws.observe.metrics import Metrics, Series
 from wws.observe.store import store_families
 from wws.observe.tally import Tally
+from wws.observe.watch import Watch
 from wws.project.functions.loading import Functions
 from wws.project.pepper import pepper
 from wws.project.secret import Secret
@@ -79,6 +79,7 @@ class Process:
         self.generation: Generation
         self.application: Application
         self._observe = Observers(self.tally, self.log, self.clock.monotonic)
+        self.watch = Watch(self._observe, self.clock.monotonic, self.clock.time, self.log.subject)
         gauges = self.metrics.gauges
         gauges["wws_requests_active"] = ("Requests in progress.", lambda: float(self.application.in_flight))
         gauges["wws_upstream_connections_open"] = ("Upstream connections open.", lambda: float(self.dialer.open_connections))
@@ -205,10 +206,5 @@ def _bindings(project: Project, store: Store) -> dict[str, Any]:
 
 
 def ledger_of(project: Project) -> Ledger:
-    """The ledger in the folder of the project's store."""
-    return Ledger(_ledger_file(project), SystemClock().time, project.policy.providers)
-
-
-def _ledger_file(project: Project) -> Path | None:
-    scheme, _, rest = project.store_url.partition(":")
-    return project.home / rest.partition("?")[0] / "ledger.sqlite" if scheme == "lmdb" else None
+    """The project's ledger."""
+    return Ledger(ledger_file(project.store_url, project.home), SystemClock().time, project.policy.providers)

@@ -62,7 +62,7 @@ class Serving:
         self._prepared: Generation | None = None
         self._tls = tls_of(project)
         self._reloading = asyncio.Lock()
-        self._housekeeping = Housekeeping(self.process.tally, self.process.ledger, store, loop)
+        self._housekeeping = Housekeeping(self.process.tally, self.process.ledger, store, loop, self.process.watch.rest)
         self._rounds: asyncio.Task[None] | None = None
 
     # the start

@@ -199,6 +199,8 @@ class Supervisor:
                 return await self.status()
             case "reload":
                 return await self.reload()
+            case "gather":
+                return [answer for _, answer in await self._ask_all("watch", value=value) if not isinstance(answer, ChannelError)]
         return None
 
     def _is_ready(self, one: Worker, serves: str) -> None:
@@ -274,9 +276,9 @@ class Supervisor:
         except ChannelError as error:
             return error
 
-    async def _ask_all(self, what: str, timeout: float = ANSWERS) -> list[tuple[Worker, Any]]:
+    async def _ask_all(self, what: str, timeout: float = ANSWERS, value: Any = None) -> list[tuple[Worker, Any]]:
         asked = self._serving()
-        return list(zip(asked, await asyncio.gather(*[self._ask(one, what, None, timeout) for one in asked]), strict=True))
+        return list(zip(asked, await asyncio.gather(*[self._ask(one, what, value, timeout) for one in asked]), strict=True))
 
     # the gateway as a whole: `Control`
 

@@ -12,11 +12,11 @@ import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from wws.admin.app import Admin
 from wws.errors import ConfigError, WwsError
 from wws.hosts.server.channel import Channel
 from wws.hosts.server.listening import Crowd
 from wws.hosts.server.main import run
+from wws.hosts.server.operating import operating
 from wws.hosts.server.reload import Reloaded, identity
 from wws.hosts.server.server import Server
 from wws.hosts.server.serving import Serving, store_of
@@ -72,6 +72,11 @@ class _Everyone:
         fields: dict[str, Any] = await self._channel.ask("status")
         return fields
 
+    async def gather(self, what: str, value: Any) -> list[Any]:
+        """See `Control`."""
+        answers: list[Any] = await self._channel.ask("gather", [what, value])
+        return answers
+
     async def reload(self) -> Reloaded:
         """See `Control`."""
         return Reloaded(*await self._channel.ask("reload", timeout=RELOADS))
@@ -118,7 +123,7 @@ class _Worker:
         loop.add_signal_handler(signal.SIGTERM, serving.stop.set)
         for listener in place.public:
             serving.server.share(listener, place.crowd, place.seat)
-        admin = Server(Admin(serving.process.application, _Everyone(channel)), loop)
+        admin = Server(operating(serving, _Everyone(channel)), loop)
         lonely = Crowd(1)  # whoever has time answers the admin listener
         for listener in place.admin:
             admin.share(listener, lonely, 0)
@@ -154,6 +159,8 @@ class _Worker:
                 return snapshot(serving.process.metrics.collect())
             case "status":
                 return serving.status()
+            case "watch":
+                return serving.process.watch.answer(*value)
             case "prepare":
                 return identity(await serving.prepare())
             case "switch":

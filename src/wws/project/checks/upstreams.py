@@ -13,6 +13,7 @@ from wws.project.document import nearest, not_set
 
 __all__ = ["KINDS", "answering", "models", "no_alias", "providers", "rules"]
 
+PRICES = ("price_in", "price_out", "price_cached")
 KINDS = ("synthetic", "zai", "openai", "sandbox")
 
 
@@ -29,6 +30,7 @@ def providers(subject: Subject) -> None:
         if kind == "openai" and "base_url" not in table and not subject.report.is_broken((*path, "base_url")):
             subject.report.problem(path, '`base_url` is missing: a provider of kind "openai" has no address of its own')
         _provider_key(subject, name, kind, table)
+        _prices(subject, name, table.get("models", {}))
         for key in ("base_url", "anthropic_url"):
             if key in table and "api_key" in table:
                 _in_the_clear(subject, (*path, key), table[key])
@@ -41,6 +43,14 @@ def _provider_key(subject: Subject, name: str, kind: str, table: Mapping[str, An
     elif kind in KEYED and "api_key" not in table and not subject.report.is_broken((*path, "api_key")):
         message = f'`api_key` is missing: write api_key = "${{{name.upper().replace("-", "_")}_API_KEY}}"'
         subject.missing(path, message, f"provider {name} is off")
+
+
+def _prices(subject: Subject, name: str, models: Mapping[str, Any]) -> None:
+    for model, table in models.items():
+        path = ("providers", name, "models", model)
+        given = {key for key in PRICES if key in table}
+        if given and not given >= {"price_in", "price_out"} and not any(subject.report.is_broken((*path, key)) for key in PRICES):
+            subject.report.problem(path, "`price_in` and `price_out` come together")
 
 
 def _in_the_clear(subject: Subject, path: tuple[str | int, ...], url: str) -> None:

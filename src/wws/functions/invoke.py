@@ -23,7 +23,7 @@ from wws.functions.bounded import bounded, goes_on_regardless, within
 from wws.functions.scope import Scope
 from wws.http import Request, Response
 
-__all__ = ["Code", "Function", "Handler", "invoke", "run"]
+__all__ = ["Code", "Function", "Handler", "answered", "invoke", "run"]
 
 Handler = Callable[[Any, Any, Any], Awaitable[Any]]
 
@@ -127,6 +127,13 @@ async def run(function: Function, request: Request, scope: Scope, ctx: Context, 
     except Exception as error:
         _log.error("request %s: function %s failed", ctx.request_id, function.name, exc_info=_own(error))
         raise Refusal("function_failed") from None
+
+
+async def answered(function: Function, code: Code, request: Request, scope: Any, ctx: Context) -> Response:
+    """What the code answers, without limits and with whatever it raises: for a process that runs nothing else."""
+    if code.around:
+        return await _layer(function, code, 0, request, scope, ctx)
+    return await _handle(function, code, request, scope, ctx)
 
 
 async def _layer(function: Function, code: Code, at: int, request: Request, scope: Scope, ctx: Context) -> Response:

@@ -26,6 +26,7 @@ from wws.hosts.server.application import Application, Canary, Observers
 from wws.hosts.server.background import Background
 from wws.hosts.server.crypto import CryptographyVerifier
 from wws.hosts.server.dialer import Dialer
+from wws.hosts.server.isolate.pool import Isolates
 from wws.hosts.server.jobs import Jobs
 from wws.hosts.server.watchdog import Watchdog
 from wws.http import Request
@@ -96,10 +97,20 @@ class Process:
             self.background, observe=self._observe, measure=self.metrics.measure, degraded=self._degraded,
             resolve=self.dialer.resolve,
         )  # fmt: skip
-        functions = Functions(project.functions)
+        isolates = self._isolates(project)
+        functions = Functions(project.functions, isolates)
         services.functions = functions.by_name
         env = Env(services, {**_bindings(project, self.store), **self.jobs.bindings(project)})
+        if isolates is not None:
+            isolates.bind(env)
         return Generation(project, Gateway(env), env, functions)
+
+    def _isolates(self, project: Project) -> Isolates | None:
+        """Who runs the functions of `project` that are to run apart, if any are."""
+        if not any(found.settings.get("isolate") for found in project.functions.functions.values()):
+            return None
+        limits = project.limits
+        return Isolates(project.functions, limits.isolates, limits.isolate_queue, self.clock, self.metrics.measure)
 
     def _degraded(self) -> tuple[str, ...]:
         """What works differently just now."""
@@ -137,6 +148,8 @@ class Process:
     def close(self) -> None:
         """Ends what is open; the store is whose who opened it."""
         self.watchdog.stop()
+        if hasattr(self, "generation"):
+            self.generation.functions.close()
         self.dialer.close()
         self.log.flush()
 

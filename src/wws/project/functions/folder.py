@@ -17,7 +17,7 @@ from wws.project.functions.config import configured
 from wws.project.functions.names import MIDDLEWARE, Place, middlewares_of, place
 from wws.project.functions.source import EVENTS, Source, is_plain, parse
 
-__all__ = ["Folder", "Found", "scan"]
+__all__ = ["Folder", "Found", "folder_of", "scan"]
 
 _SKIPPED: Final = frozenset({"__pycache__", "node_modules", "site-packages"})
 MAX_FILE: Final = 4 * 1024 * 1024
@@ -77,6 +77,11 @@ def scan(root: Path) -> Folder:
         except OSError as error:
             unread.append(Problem(str(file), None, "", f"cannot be read: {error.strerror or error}"))
     return _Reading(root, sources, unread).folder()
+
+
+def folder_of(root: Path, sources: dict[str, bytes]) -> Folder:
+    """The folder of these texts, as `scan` would have read them at `root`."""
+    return _Reading(root, sources, []).folder()
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from wws.errors import FunctionError
 from wws.functions.invoke import Code, Function
@@ -22,11 +22,24 @@ __all__ = ["Functions"]
 _log = logging.getLogger("wws.functions")
 
 
+class Isolated(Protocol):
+    """Who runs functions with `isolate`."""
+
+    def handlers(self, found: Found) -> Code:
+        """Handlers that hand the work over."""
+        ...
+
+    def close(self) -> None:
+        """Ends what runs."""
+        ...
+
+
 class Functions:
     """The functions of one version of a project, by name."""
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: Folder, isolated: Isolated | None = None) -> None:
         self._modules = Modules(folder)
+        self._isolated = isolated
         self._wanted: dict[str, asyncio.Future[Code]] = {}
         self._told: set[str] = set()
         self._closed = False
@@ -35,6 +48,9 @@ class Functions:
 
     def _function(self, found: Found) -> Function:
         rest = None if found.place is None else found.place.rest
+        if self._apart(found) and self._isolated is not None:
+            code = self._isolated.handlers(found)
+            return Function(found.name, partial(_there, code), code=code, rest=rest, plain=True, settings=found.settings)
         return Function(found.name, partial(self._load, found), rest=rest, plain=found.plain, settings=found.settings)
 
     async def _load(self, found: Found) -> Code:
@@ -56,7 +72,7 @@ class Functions:
         """Imports everything, one file after the other; what could not be imported. It runs behind the requests: one that
         comes meanwhile for a function whose turn has not come has it imported at once."""
         done: asyncio.Future[list[FunctionError]] = asyncio.get_running_loop().create_future()
-        _in_thread(self._import, [found for found in self._found.values() if not found.problems], done)
+        _in_thread(self._import, [found for found in self._found.values() if not found.problems and not self._apart(found)], done)
         return await done
 
     def _import(
@@ -99,6 +115,16 @@ class Functions:
         """Lets the code go, when no request of this version runs any more."""
         self._closed = True
         self._modules.close()
+        if self._isolated is not None:
+            self._isolated.close()
+
+    def _apart(self, found: Found) -> bool:
+        """Whether it runs elsewhere: its code is not imported here."""
+        return self._isolated is not None and bool(found.settings.get("isolate")) and not found.problems
+
+
+async def _there(code: Code) -> Code:
+    return code
 
 
 def _in_thread(work: Callable[..., None], *arguments: Any) -> None:

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := $(shell find src -name '*.py') hatch_build.py pyproject.toml LICENSE
 
-.PHONY: run test edge-runtimes edge-test faults check format lock bench bench-peers clean
+.PHONY: run test edge-runtimes edge-test faults check format lock bench bench-peers neighbours clean
 
 run: .venv/run.stamp  ## the gateway on http://127.0.0.1:8787 with its demo parts: no key, no service, no network
 	@$(BIN)/wws dev --demo
@@ -38,6 +38,9 @@ bench: .venv/dev.stamp .venv/run.stamp  ## the budget table against nginx, in on
 
 bench-peers: .venv/dev.stamp .venv/run.stamp  ## the same shapes on other gateways, each installed into its own folder
 	$(BIN)/python -m bench.peers
+
+neighbours: .venv/dev.stamp .venv/run.stamp  ## what the neighbour of a function that loops, blocks or eats memory notices: a table
+	$(BIN)/python -m bench.neighbours
 
 lock: .venv/base.stamp  ## new lock files from requirements/*.in
 	$(BIN)/pip install --quiet uv

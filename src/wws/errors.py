@@ -99,6 +99,7 @@ TABLE: Final[dict[str, Row]] = {
     "origin_timeout": Row(504, _LATER, "dependency_unavailable", "The origin server did not answer in time."),
     "origin_malformed": Row(502, _LATER, "dependency_unavailable", "The origin server's answer is not valid HTTP."),
     # ours
+    "function_suspended": Row(503, _LATER, "wws_function", "The function held up the gateway and is left alone for a while."),
     "function_timeout": Row(504, _LATER, "wws_function", "The function did not end in time."),
     "auth_misconfigured": Row(500, _LATER, "wws_internal", "The gateway's own key for the auth server was refused."),
     "function_failed": Row(500, _LATER, "wws_function", "The function failed on this request."),

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := $(shell find src -name '*.py') hatch_build.py pyproject.toml LICENSE
 
-.PHONY: run test edge-runtimes edge-test faults check format lock bench bench-peers neighbours clean
+.PHONY: run test edge-runtimes edge-test faults scale check format lock bench bench-peers neighbours clean
 
 run: .venv/run.stamp  ## the gateway on http://127.0.0.1:8787 with its demo parts: no key, no service, no network
 	@$(BIN)/wws dev --demo
@@ -22,6 +22,9 @@ edge/node_modules/.stamp: edge/package.json edge/package-lock.json
 
 faults: .venv/dev.stamp .venv/run.stamp  ## sixteen faults of AI providers; prints what the caller sees and writes docs/failure-behaviour.md
 	FAULTS_TABLE=docs/failure-behaviour.md $(BIN)/pytest -q -p no:randomly tests/faults
+
+scale: .venv/dev.stamp .venv/run.stamp  ## what takes minutes: fifty reloads under load, rolling restarts behind nginx
+	$(BIN)/pytest -q -p no:randomly -m scale tests
 
 check: .venv/dev.stamp  ## format, lint, types, import contract
 	$(BIN)/ruff format --check .

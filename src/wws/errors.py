@@ -98,6 +98,8 @@ TABLE: Final[dict[str, Row]] = {
     "origin_unreachable": Row(502, _LATER, "dependency_unavailable", "The origin server cannot be reached."),
     "origin_timeout": Row(504, _LATER, "dependency_unavailable", "The origin server did not answer in time."),
     "origin_malformed": Row(502, _LATER, "dependency_unavailable", "The origin server's answer is not valid HTTP."),
+    "fetch_failed": Row(502, _LATER, "dependency_unavailable", "Something that the function needs cannot be reached."),
+    "fetch_timeout": Row(504, _LATER, "dependency_unavailable", "Something that the function needs did not answer in time."),
     # ours
     "function_suspended": Row(503, _LATER, "wws_function", "The function held up the gateway and is left alone for a while."),
     "function_timeout": Row(504, _LATER, "wws_function", "The function did not end in time."),

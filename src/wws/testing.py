@@ -19,6 +19,7 @@ import base64
 import json as _json
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -30,6 +31,10 @@ from wws.core.policy import Policy, Timeouts
 from wws.core.trail import Trail
 from wws.errors import ConnectFailed
 from wws.functions.env import bindings
+from wws.functions.invoke import Code
+from wws.functions.jobs import ScheduledEvent, deliver, run_scheduled
+from wws.functions.queue import Queue
+from wws.functions.scope import Scope
 from wws.gateway import Gateway
 from wws.http import Body, Headers, Pair, Request, Response, Stream
 from wws.project.functions.loading import Functions
@@ -38,6 +43,7 @@ from wws.project.secret import Secret
 from wws.project.settings import Project
 from wws.providers.sandbox import SandboxProvider
 from wws.stores.memory import MemoryStore
+from wws.stores.memory_jobs import MemoryJobs
 
 __all__ = ["Answer", "App", "Outside"]
 
@@ -133,6 +139,8 @@ class App:
         seen = bindings(policy, self.project.services)
         seen.update({name: Namespace(store, name) for name in self.project.kv_namespaces})
         seen.update({name: v.reveal() if isinstance(v, Secret) else v for name, v in self.project.vars.items()})
+        self._jobs = MemoryJobs()
+        seen.update({one.binding: Queue(self._jobs, one.binding, one.terms.max_messages) for one in self.project.queues})
         self.env = Env(services, seen)
         self._gateway = Gateway(self.env)
         return self
@@ -176,6 +184,42 @@ class App:
         return Answer(
             response.status, Headers.trusted([*response.headers.raw, *noted]), b"" if request.method == "HEAD" else data
         )
+
+    async def scheduled(self, function: str, *, cron: str = "* * * * *", at: datetime | None = None) -> None:
+        """Runs the `scheduled` handler of a function, as a tick at `at` (now). Raises `RuntimeError` with what went wrong."""
+        handler = (await self._loaded(function)).events["scheduled"]
+        env, ctx = self._around(function)
+        event = ScheduledEvent(cron, at or datetime.now(UTC))
+        ran = await run_scheduled(function, handler, event, env, ctx, _DEADLINE)
+        if ran.outcome != "ok":
+            raise RuntimeError(f"function {function}: {ran.error}")
+
+    async def deliver(self, binding: str) -> int:
+        """Delivers what waits in a queue to its function, in batches of `max_batch`; how many messages were acknowledged."""
+        settings = next(one for one in self.project.queues if one.binding == binding)
+        if settings.function is None:
+            raise ValueError(f"[[queues]] {binding} names no function")
+        handler = (await self._loaded(settings.function)).events["queue"]
+        done = 0
+        while True:
+            messages, _ = await self._jobs.lease(binding, settings.terms.max_batch, settings.terms.visibility, 0.0)
+            if not messages:
+                return done
+            env, ctx = self._around(settings.function)
+            found = await deliver(settings.function, handler, binding, messages, env, ctx, settings.terms, _DEADLINE)
+            await self._jobs.settle(binding, found)
+            done += sum([one.action == "ack" for one in found])
+
+    async def _loaded(self, function: str) -> Code:
+        return await self._functions.by_name[function].load()
+
+    def _around(self, name: str) -> tuple[Scope, Context]:
+        """The `env` and `ctx` of a run that nobody asked for."""
+        self._number += 1
+        now = self.env.wws.clock.monotonic()
+        ctx = Context(f"test-{self._number}", now + _DEADLINE, Trail(now), self._background)
+        ctx.params = {}
+        return Scope(self.env, Request("POST", f"/{name}"), ctx), ctx
 
     async def drain(self) -> None:
         """Waits for what functions left to `ctx.wait_until`. Raises what it raised."""

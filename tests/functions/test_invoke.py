@@ -13,7 +13,7 @@ from wws import codec
 from wws.bindings import Context
 from wws.core.policy import CachePolicy, Limit, Policy, Route
 from wws.core.trail import Trail
-from wws.errors import FunctionError, Problem, Refusal
+from wws.errors import ConnectFailed, FunctionError, Problem, Refusal, UpstreamTimeout
 from wws.functions.invoke import Code, Function
 from wws.gateway import Gateway
 from wws.http import Request, Response
@@ -181,6 +181,38 @@ async def test_a_function_that_cannot_be_loaded(caplog: pytest.LogCaptureFixture
     it = World(Route("/it", "function", "it", auth="none"), it=Function("it", load))
     assert code(await it.ask("/it")) == "function_broken"
     assert "functions/it.py:3: no" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [(ConnectFailed("no connection to api.example"), 502, "fetch_failed"), (UpstreamTimeout("first_byte"), 504, "fetch_timeout")],
+)
+async def test_what_the_function_needs_is_down(
+    error: Exception, status: int, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fetch(request: Any, env: Any, ctx: Any) -> Response:
+        raise error
+
+    response = await world(fetch).ask("/it")
+    assert (response.status, code(response)) == (status, said)
+    assert f"request req-1: function it, line {fetch.__code__.co_firstlineno + 1}: {error}" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+async def test_an_old_answer_stands_in_for_a_function_that_fails() -> None:
+    broken = False
+
+    async def fetch(request: Any, env: Any, ctx: Any) -> Response:
+        if broken:
+            raise ConnectFailed("no connection to api.example")
+        return Response.text("old", headers={"cache-control": "max-age=60, stale-if-error=600"})
+
+    it = world(fetch, cache=CachePolicy("obey-origin", per="public"))
+    assert (await it.ask("/it")).body == b"old"
+    broken = True
+    clock: Any = it.env.wws.clock
+    clock.advance(120.0)
+    assert (await it.ask("/it")).body == b"old"
 
 
 async def test_a_route_without_its_function_is_not_found() -> None:

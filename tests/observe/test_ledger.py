@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import sqlite3
 import threading
 from pathlib import Path
@@ -162,3 +163,23 @@ def test_a_reader_beside_it_is_not_in_the_way(world: World) -> None:
     assert reader.execute("SELECT requests FROM usage").fetchall() == [(1,)]  # what it began with
     reader.close()
     assert [row["requests"] for row in world.rows] == [2]
+
+
+def write_often(file: Path, times: int) -> None:
+    """What one worker does, many times over."""
+    world = World(file)
+    for _ in range(times):
+        add(world.tally, call())
+        world.write()
+
+
+def test_several_processes_write_at_once_and_nothing_is_lost(world: World) -> None:
+    world.ledger.create()
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=write_often, args=(world.file, 25)) for _ in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(50)
+        assert writer.exitcode == 0
+    assert [(row["requests"], row["tokens_in"]) for row in world.rows] == [(100, 1000)]

@@ -262,3 +262,24 @@ def test_the_program_s_own_log_leaves_the_rest_alone() -> None:
     record = logging.LogRecord("x", logging.INFO, "x.py", 1, "%d requests of %s", (3, "task-force"), None)
     assert Redacting().filter(record)
     assert record.getMessage() == "3 requests of task-force"
+
+
+async def test_another_configuration_has_another_level_and_version() -> None:
+    world = World()
+    world.add(page())
+    world.tally.drain()
+    world.log.use("errors", "v-2")
+    world.add(page())
+    world.add(page(), status=502)
+    assert [(line["status"], line["config_version"]) for line in world.lines] == [(200, "v-1"), (502, "v-2")]
+
+
+def test_lines_of_several_processes_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces: list[bytes] = []
+    monkeypatch.setattr(module, "_to_stderr", pieces.append)
+    lines = [b"%d %s\n" % (number, b"x" * (number % 900)) for number in range(200)] + [b"y" * 9000 + b"\n", b"z\n"]
+    module.in_pieces(b"".join(lines))
+    assert b"".join(pieces) == b"".join(lines)
+    assert all(piece.endswith(b"\n") for piece in pieces)
+    assert [len(piece) for piece in pieces if len(piece) > 4096] == [9001]  # a line that is longer than that
+    assert len(pieces) < 40  # many lines in each

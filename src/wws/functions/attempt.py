@@ -15,6 +15,7 @@ from wws.core.wire.assemble import Assembler, ChatAssembler, MessageAssembler
 from wws.core.wire.relay_stream import LINGER, LINGER_DONE, RelayStream
 from wws.core.wire.tap import Shape
 from wws.errors import UpstreamError, UpstreamMalformed, UpstreamTimeout
+from wws.functions.closing import or_close
 from wws.functions.ending import PLAIN, SSE, Ending
 from wws.functions.failure import CUT, EMPTY, FAILED, Failure, of_transport, of_verdict
 from wws.functions.upstreams import Upstream
@@ -118,11 +119,7 @@ async def _assembled(
         answer.feed(body)
         answer.end()
     else:
-        try:
-            await _read(answer, body, upstream, started, clock, ctx.trail)
-        except BaseException:
-            await body.aclose()
-            raise
+        await or_close(_read(answer, body, upstream, started, clock, ctx.trail), body)
         if answer.error is not None:
             await body.aclose()
     if answer.error is not None:
@@ -204,11 +201,7 @@ async def _streamed(
         relay.take(body)
         relay.finish()
     else:
-        try:
-            ended = await _hold(relay, body, started, upstream.timeouts.first_token, clock)
-        except BaseException:
-            await body.aclose()
-            raise
+        ended = await or_close(_hold(relay, body, started, upstream.timeouts.first_token, clock), body)
         if relay.error is not None:
             await body.aclose()
         elif not ended:

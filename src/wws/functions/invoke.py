@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from wws.bindings import Context, Env
 from wws.core.policy import Route
-from wws.errors import FunctionError, FunctionStopped, Refusal
+from wws.errors import FunctionError, FunctionStopped, Refusal, UpstreamError, UpstreamTimeout
 from wws.functions.bounded import __file__ as limited_by
 from wws.functions.bounded import bounded, goes_on_regardless, within
 from wws.functions.scope import Scope
@@ -106,7 +106,8 @@ async def invoke(request: Request, env: Env, ctx: Context, route: Route) -> Resp
 async def run(function: Function, request: Request, scope: Scope, ctx: Context, seconds: float | None = None) -> Response:
     """Runs `function` for at most `seconds`; None: as its `config` or `[functions] timeout` says.
 
-    Raises `Refusal`: that of the code itself, `function_failed`, `function_broken`, `function_timeout` or `function_suspended`.
+    Raises `Refusal`: that of the code itself, `function_failed`, `function_broken`, `function_timeout`, `function_suspended`,
+    `fetch_failed` or `fetch_timeout`.
     """
     if function.suspended and (left := function.suspended - scope.wws.clock.monotonic()) > 0:
         raise Refusal("function_suspended", retry_after=left)
@@ -132,6 +133,10 @@ async def run(function: Function, request: Request, scope: Scope, ctx: Context, 
     except FunctionStopped:  # the watchdog has told where
         _suspend(function, scope)
         raise Refusal("function_timeout", "The function held up the gateway and was stopped.") from None
+    except UpstreamError as error:  # of env.fetch or env.ai, and not caught: what the function depends on is down, not itself
+        _log.error("request %s: function %s, line %s: %s", ctx.request_id, function.name, _line(error), error)
+        timed_out = isinstance(error, UpstreamTimeout) and error.phase != "connect"
+        raise Refusal("fetch_timeout" if timed_out else "fetch_failed") from None
     except FunctionError as error:
         _log.error("request %s: %s", ctx.request_id, error)
         raise Refusal("function_broken") from None
@@ -194,6 +199,12 @@ def _checked(value: Any, function: Function, what: str) -> Response:
         return response
     hint = "" if value is not None else ": is a `return` missing?"
     raise TypeError(f"the {what} of {function.name} returned {type(value).__name__}, not a Response{hint}")
+
+
+def _line(error: Exception) -> str:
+    """The line of the function's own code that an error came through."""
+    trace = _own(error).__traceback__
+    return "?" if trace is None else str(trace.tb_lineno)
 
 
 def _own(error: Exception) -> Exception:

@@ -170,6 +170,19 @@ def test_a_client_that_left_gets_no_last_words() -> None:
     assert tap.end("client_closed") == b""
 
 
+def test_the_end_of_the_gateway_is_no_failure_of_the_provider() -> None:
+    tap = UsageTap()
+    out = run(tap, [ROLE, *TEXT], "stopped")
+    error = json.loads([event.data for event in Parser().feed(out)][-1])["error"]
+    assert (error["code"], error["message"]) == (
+        "overloaded",
+        "The gateway was stopped before the answer was complete. Ask again.",
+    )
+    assert not tap.complete and DONE not in out
+    whole = UsageTap()
+    assert run(whole, GOOD, "stopped") == b"".join(GOOD)
+
+
 def test_an_error_inside_the_stream_is_said_in_our_words_and_ends_it() -> None:
     tap = UsageTap()
     out = run(tap, [ROLE, data({"error": {"code": "1305", "message": "secret upstream text"}}), *TEXT, DONE])

@@ -288,3 +288,45 @@ async def test_an_http_1_0_client_gets_it_plain_and_the_connection_closes() -> N
     source.feed(b"one", b"two")
     source.end()
     assert sent.body == b"onetwo" and sent.wire.over
+
+
+# the end of the server
+
+
+async def test_the_end_of_the_server_is_told_in_the_stream_and_the_source_is_closed() -> None:
+    source = Source()
+    source.transform = upper = Upper(b"THE END")
+    sent = await begun(source)
+    source.feed(b"one")
+    sent.wire.connection.expire()
+    assert sent.body == b"3\r\nONE\r\n7\r\nTHE END\r\n0\r\n\r\n" and sent.wire.over
+    assert source.calls[-1] == "cancel" and upper.ends == ["stopped"]
+    assert sent.outcomes == [("stopped", 10)]
+    sent.wire.connection.expire()  # a second time changes nothing
+    assert sent.outcomes == [("stopped", 10)]
+
+
+async def test_a_stream_that_cannot_be_told_of_it_is_left_without_its_last_chunk() -> None:
+    source = Source()
+    sent = await begun(source)
+    source.feed(b"one")
+    sent.wire.connection.expire()
+    assert sent.body == b"3\r\none\r\n" and sent.wire.over and sent.outcomes == [("stopped", 3)]
+
+
+async def test_a_stream_that_is_read_by_a_task_ends_too() -> None:
+    closed: list[bool] = []
+
+    async def parts() -> AsyncIterator[bytes]:
+        try:
+            yield b"one"
+            await asyncio.sleep(60)
+        finally:
+            closed.append(True)
+
+    sent = await begun(Stream(parts()))
+    await settle()
+    sent.wire.connection.expire()
+    await settle()
+    assert sent.body == b"3\r\none\r\n" and sent.wire.over and closed == [True]
+    assert sent.outcomes == [("stopped", 3)]

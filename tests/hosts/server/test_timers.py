@@ -10,7 +10,7 @@ import pytest
 from tests.hosts.server.wire import InMemory, echo, settle
 from wws.errors import Refusal
 from wws.functions.refuse import refuse
-from wws.hosts.server.limits import ServerLimits
+from wws.hosts.server.limits import DRAIN_IDLE, ServerLimits
 from wws.http import Request, Response
 
 LIMITS = ServerLimits()
@@ -271,3 +271,44 @@ async def test_timers_of_a_connection_that_is_gone() -> None:
     wire.connection.abort()
     wire.connection.drain()
     assert not wire.transport.aborted
+
+
+# draining
+
+
+async def test_a_draining_server_closes_what_has_been_idle_for_a_moment() -> None:
+    wire = InMemory(echo)
+    await wire.ask(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    wire.server.draining = True
+    wire.connection.drain()
+    assert not wire.over  # it may be in use: closing it under a request would fail that request
+    wire.connection.check(later(DRAIN_IDLE - 0.1))
+    assert not wire.over
+    wire.connection.check(later(DRAIN_IDLE + 0.1))
+    assert wire.over
+
+
+async def test_a_request_in_that_moment_is_answered() -> None:
+    wire = InMemory(echo)
+    await wire.ask(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    wire.server.draining = True
+    wire.connection.drain()
+    answers = await wire.ask(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert answers[-1].status == 200 and answers[-1].headers["connection"] == "close" and wire.over
+
+
+async def test_a_request_that_has_begun_to_arrive_is_waited_for() -> None:
+    wire = InMemory(echo)
+    await wire.send(b"GET / HTTP/1.1\r\n")
+    wire.server.draining = True
+    wire.connection.drain()
+    wire.connection.check(later(DRAIN_IDLE + 0.1))
+    assert not wire.over
+    assert [answer.status for answer in await wire.ask(b"Host: a\r\n\r\n")] == [200]
+
+
+async def test_a_connection_that_was_never_used_is_closed() -> None:
+    wire = InMemory(echo)
+    wire.server.draining = True
+    wire.connection.check(later(DRAIN_IDLE + 0.1))
+    assert wire.over

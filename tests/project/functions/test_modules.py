@@ -53,6 +53,19 @@ def test_packages_and_strange_names(tmp_path: Path) -> None:
     assert answer(code(tmp_path, files, "shop/[id]/[...rest]").fetch) == 3
 
 
+def test_a_file_beside_a_folder_of_its_name(tmp_path: Path) -> None:
+    files = {
+        "_lib.py": "y = 3",
+        "shop.py": "from ._lib import y\n" + RETURNS.format("y"),
+        "shop/[id].py": "from .._lib import y\n" + RETURNS.format("y + 1"),
+        "bad.py": "1 / 0\n" + HELLO,
+        "bad/x.py": RETURNS.format("5"),
+    }
+    assert answer(code(tmp_path, files, "shop").fetch) == 3
+    assert answer(code(tmp_path, files, "shop/[id]").fetch) == 4
+    assert answer(code(tmp_path, files, "bad/x").fetch) == 5
+
+
 def test_a_file_does_not_stand_in_for_the_standard_library(tmp_path: Path) -> None:
     files = {"json.py": HELLO, "a.py": "import json\n" + RETURNS.format("json.dumps(1)")}
     assert answer(code(tmp_path, files).fetch) == "1"

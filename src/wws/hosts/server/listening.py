@@ -100,6 +100,7 @@ class Acceptor:
         tls: ssl.SSLContext | None = None,
         handshake: float | None = None,
     ) -> None:
+        listener.setblocking(False)
         self._socket = listener
         self._loop = loop
         self._make = make

@@ -15,7 +15,7 @@ from wws.hosts.server import demo as demo_parts
 from wws.hosts.server.control import Alone
 from wws.hosts.server.operating import operating
 from wws.hosts.server.server import Server
-from wws.hosts.server.serving import Serving, store_of
+from wws.hosts.server.serving import ADMIN_GRACE, Serving, store_of
 from wws.observe.log import configure
 from wws.project.settings import Project
 from wws.stores import Store
@@ -93,7 +93,7 @@ async def _serve_alone(serving: Serving, loop: asyncio.AbstractEventLoop, store:
     for task in tasks:
         task.cancel()
     if admin is not None:
-        await admin.stop(0.0)
+        await admin.stop(ADMIN_GRACE)
     await serving.close()
 
 

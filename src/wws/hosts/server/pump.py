@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from wws.errors import UpstreamCut, UpstreamTimeout
 from wws.hosts.server import outgoing
+from wws.hosts.server.iterate import iterate
 from wws.http import Outcome, Request, Response, Stream
 
 if TYPE_CHECKING:
@@ -117,21 +119,8 @@ class Pump:
         else:
             self._flowing = asyncio.Event()
             self._flowing.set()
-            self._task = asyncio.get_running_loop().create_task(self._iterate(self._flowing))
-
-    async def _iterate(self, flowing: asyncio.Event) -> None:
-        error: Exception | None = None
-        try:
-            async for chunk in self._stream:
-                self.feed(chunk)
-                if not flowing.is_set():
-                    await flowing.wait()
-        except Exception as raised:
-            error = raised
-            self._connection.stream_failed(self._request, raised)
-        finally:
-            await self._stream.aclose()
-        self.end(error)
+            failed = partial(self._connection.stream_failed, self._request)
+            self._task = asyncio.get_running_loop().create_task(iterate(self._stream, self, self._flowing, failed))
 
     def feed(self, data: bytes) -> None:
         """Sends more of the body."""

@@ -27,8 +27,10 @@ from wws.providers import make_providers
 from wws.providers.sandbox import SandboxProvider
 from wws.stores import Near, Store, open_for_serving
 
-__all__ = ["Serving", "store_of", "tls_of"]
+__all__ = ["ADMIN_GRACE", "Serving", "store_of", "tls_of"]
 
+ADMIN_GRACE = 2.0
+"""Seconds that an answer of the admin listener may take at the end."""
 IMPORTS = 30.0
 """Seconds that a reload waits for the code of functions to be imported."""
 _log = logging.getLogger("wws.server")

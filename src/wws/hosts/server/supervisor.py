@@ -227,7 +227,7 @@ class Supervisor:
             found, ended = os.waitpid(pid, os.WNOHANG)
             if found:
                 self._gone(self.workers.pop(pid), os.waitstatus_to_exitcode(ended))
-        if self._stopping and not self.workers:
+        if self._stopping and not self.workers and not self._finished:
             self._finished = True
             self._loop.stop()
 
@@ -251,6 +251,8 @@ class Supervisor:
 
     def _due_now(self, number: int, wanted: asyncio.Future[Worker] | None = None) -> None:
         """Forks as soon as the loop has stopped; `wanted` gets the worker."""
+        if self._stopping:
+            return
         self._due.append((number, wanted))
         self._loop.stop()
 

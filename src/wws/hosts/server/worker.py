@@ -19,7 +19,7 @@ from wws.hosts.server.main import run
 from wws.hosts.server.operating import operating
 from wws.hosts.server.reload import Reloaded, identity
 from wws.hosts.server.server import Server
-from wws.hosts.server.serving import Serving, store_of
+from wws.hosts.server.serving import ADMIN_GRACE, Serving, store_of
 from wws.observe.log import in_pieces
 from wws.observe.merge import snapshot
 from wws.project.settings import Project
@@ -134,7 +134,7 @@ class _Worker:
         await serving.drain(delay=self._delay)
         for task in tasks:
             task.cancel()
-        await admin.stop(0.0)
+        await admin.stop(ADMIN_GRACE)
         await serving.close()
         channel.tell("counts", snapshot(serving.process.metrics.collect()))
         await _hang_up(channel)

@@ -29,6 +29,7 @@ __all__ = ["Modules"]
 
 _numbers = itertools.count(1)
 _packages: dict[str, Modules] = {}
+_BESIDE: Final = ":file"
 _OUTSIDE: Final = frozenset(sys.stdlib_module_names) | {"wws"}
 
 
@@ -38,9 +39,12 @@ class Modules:
     def __init__(self, folder: Folder) -> None:
         self.folder = folder
         self.package = f"wws_functions_{next(_numbers)}"
-        self.paths = {_module(path): path for path in folder.sources}
-        self.packages = {name.rpartition(".")[0] for name in self.paths} | {""}
+        names = {path: _module(path) for path in folder.sources}
+        self.packages = {name.rpartition(".")[0] for name in names.values()} | {""}
         self.packages |= {".".join(name.split(".")[:end]) for name in self.packages for end in range(name.count(".") + 1)}
+        # shop.py beside shop/: the folder has the name, so that its files do not depend on what shop.py does.
+        self.names = {path: f"{name}{_BESIDE}" if name in self.packages else name for path, name in names.items()}
+        self.paths = {name: path for path, name in self.names.items()}
         self.tops = {name.partition(".")[0] for name in self.paths} - _OUTSIDE
         self.builtins: dict[str, Any] = {**vars(builtins), "__import__": self._import}
         _packages[self.package] = self
@@ -70,7 +74,7 @@ class Modules:
         path = f"{name}.py"
         file = self.folder.root / path
         try:
-            module = importlib.import_module(f"{self.package}.{_module(path)}")
+            module = importlib.import_module(f"{self.package}.{self.names[path]}")
         except BaseException as error:  # whatever a file does when it is imported, SystemExit included, is its own failure
             if isinstance(error, KeyboardInterrupt):
                 raise

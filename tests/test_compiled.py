@@ -1,0 +1,59 @@
+"""What the modules that are compiled may not contain."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def hot() -> tuple[str, ...]:
+    spec = spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    names: tuple[str, ...] = module.HOT
+    return names
+
+
+def waits_in_handlers(source: str) -> Iterator[int]:
+    """Lines where a coroutine waits inside `except` or `finally`, or uses `async with`, which does so on its way out.
+
+    A coroutine compiled by mypyc (2.4) that waits there leaves its exception behind in the thread: after a client's disconnect
+    the next requests would raise its CancelledError.
+    """
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.AsyncWith):
+            yield node.lineno
+        if isinstance(node, ast.Try):
+            handlers = [*node.finalbody, *[statement for handler in node.handlers for statement in handler.body]]
+            for part in (part for statement in handlers for part in ast.walk(statement)):
+                if isinstance(part, ast.Await | ast.AsyncFor):
+                    yield part.lineno
+
+
+@pytest.mark.parametrize("name", hot())
+def test_no_compiled_coroutine_waits_in_a_handler(name: str) -> None:
+    assert list(waits_in_handlers((ROOT / "src" / "wws" / f"{name}.py").read_text())) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "async def f():\n try:\n  pass\n except E:\n  await g()",
+        "async def f():\n try:\n  pass\n finally:\n  x = [await g()]",
+        "async def f():\n async with g():\n  pass",
+        "async def f():\n try:\n  pass\n except E:\n  async for x in y: pass",
+    ],
+)
+def test_such_a_wait_is_found(source: str) -> None:
+    assert len(list(waits_in_handlers(source))) == 1
+
+
+def test_a_wait_in_the_body_is_allowed() -> None:
+    assert list(waits_in_handlers("async def f():\n try:\n  await g()\n except E:\n  h()\n await g()")) == []

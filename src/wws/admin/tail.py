@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from wws import codec
 from wws.admin.answers import NotDone
-from wws.http import Request, Response
+from wws.http import Request, Response, Stream
 from wws.observe.watch import TAILS, Filter
 
 __all__ = ["Gather", "Tails"]
@@ -45,30 +45,31 @@ class Tails:
         if any(one.get("full") for one in begun):
             await self._gather("tail_end", name)
             raise NotDone("release_conflict", f"{TAILS} others look on already")
-        return Response.stream(
-            self._events(name, wanted), headers={"content-type": "text/event-stream", "cache-control": "no-store"}
+
+        async def end() -> None:
+            await self._gather("tail_end", name)
+
+        return Response(
+            Stream(self._events(name, wanted), end), 200, {"content-type": "text/event-stream", "cache-control": "no-store"}
         )
 
     async def _events(self, name: str, wanted: Filter) -> AsyncIterator[bytes]:
         silent = 0.0
         yield b": wws tail\n\n"
-        try:
-            while True:
-                answers = await self._gather("tail", [name, list(wanted), False])
-                lines = sorted([line for one in answers for line in one["lines"]], key=lambda line: float(line["ts"]))
-                lost = [one["lost"] for one in answers if one["lost"] != 0]
-                text = b"".join([b"event: line\ndata: " + codec.encode(line) + b"\n\n" for line in lines])
-                if lost:
-                    count = None if None in lost else sum(lost)
-                    text = b"event: lost\ndata: " + codec.encode({"lines": count}) + b"\n\n" + text
-                silent = 0.0 if text else silent + PAUSE
-                if silent >= IDLE:
-                    text, silent = b": idle\n\n", 0.0
-                if text:
-                    yield text
-                await self._sleep(PAUSE)
-        finally:
-            await self._gather("tail_end", name)
+        while True:
+            answers = await self._gather("tail", [name, list(wanted), False])
+            lines = sorted([line for one in answers for line in one["lines"]], key=lambda line: float(line["ts"]))
+            lost = [one["lost"] for one in answers if one["lost"] != 0]
+            text = b"".join([b"event: line\ndata: " + codec.encode(line) + b"\n\n" for line in lines])
+            if lost:
+                count = None if None in lost else sum(lost)
+                text = b"event: lost\ndata: " + codec.encode({"lines": count}) + b"\n\n" + text
+            silent = 0.0 if text else silent + PAUSE
+            if silent >= IDLE:
+                text, silent = b": idle\n\n", 0.0
+            if text:
+                yield text
+            await self._sleep(PAUSE)
 
 
 def _filter(query: dict[str, str]) -> Filter:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from wws.errors import Problem
+from wws.project.address import Address
 from wws.project.deployed import served
 from wws.project.load import load, loads
 from wws.project.settings import Project
@@ -21,11 +22,12 @@ VARIABLE = "WWS_CONFIG"
 
 
 class Start(NamedTuple):
-    """What to start. `config` is the file that was named, None for the default one."""
+    """What to start. `config` is the file that was named, None for the default one; `listen` stands for `server.listen`."""
 
     command: str
     config: str | None = None
     demo: bool = False
+    listen: Address | None = None
 
 
 def plain(arguments: Sequence[str]) -> Start | None:
@@ -58,6 +60,13 @@ def project_of(start: Start, environ: Mapping[str, str]) -> Project:
     `serve` needs a file with every secret in place. `dev` does without either: what a missing secret would serve, the demo
     parts do. `--demo` leaves `dev` with nothing but demo parts, whatever is configured, and lets `serve` use them where needed.
     """
+    project = _project(start, environ)
+    if start.listen is None:
+        return project
+    return replace(project, server=replace(project.server, listen=start.listen))
+
+
+def _project(start: Start, environ: Mapping[str, str]) -> Project:
     path, named = locate_file(start.config, environ)
     dev = start.command == "dev"
     if dev and start.demo:
@@ -81,4 +90,19 @@ def launch(start: Start) -> int:
     def load() -> Project:
         return project_of(start, os.environ)
 
-    return serve(project, demo=start.demo or start.command == "dev", load=load)
+    dev = start.command == "dev"
+    if dev and project.policy.routes:
+        _tell_routes(project)
+    return serve(project, demo=start.demo or dev, load=load, dev=dev and not start.demo)
+
+
+def _tell_routes(project: Project) -> None:
+    """What is served where, for who works on it."""
+    rows = [
+        (path, route.to if route.target is None else f"{route.to}:{route.target}", f"auth {route.auth}")
+        for route in project.policy.routes
+        for path in (route.path, *route.aliases)
+    ]
+    width = [max(len(row[column]) for row in rows) for column in range(2)]
+    for path, to, auth in rows:
+        sys.stderr.write(f"  {path:{width[0]}}  {to:{width[1]}}  {auth}\n")

@@ -5,6 +5,7 @@ Never part of `wws serve`: what is shown here, tracebacks and file names, is for
 
 from __future__ import annotations
 
+import asyncio
 import html
 import logging
 import sys
@@ -17,11 +18,24 @@ from typing import Any, Final
 
 from wws import codec
 from wws.hosts.server.reload import Reloaded
+from wws.hosts.server.saved import changes
+from wws.hosts.server.serving import Serving
 from wws.http import Headers, Request, Response
 
-__all__ = ["Pages", "keep_reloading"]
+__all__ = ["Pages", "develop", "keep_reloading"]
 
 _KEPT: Final = 64
+_LOGGERS: Final = ("wws.functions", "wws.gateway")
+
+
+async def develop(serving: Serving) -> None:
+    """Does all of this for a process that serves, until it stops."""
+    serving.lenient = True
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # we say ourselves what was saved
+    pages = Pages(serving.process.application)
+    serving.server.app = pages
+    config = await asyncio.to_thread(serving.started.path.resolve)
+    await keep_reloading(changes(config, serving.stop), config.parent, serving.reload, pages)
 
 
 async def keep_reloading(
@@ -33,14 +47,14 @@ async def keep_reloading(
         reloaded = await reload()
         took = (time.perf_counter() - started) * 1000
         pages.problems = [] if reloaded.ok else reloaded.problems
-        names = ", ".join(sorted({_name(path, folder) for path in paths})[:3])
+        names = ", ".join(sorted({_name(path, folder) for path in paths})[:3]) or "the project"
         state = "reloaded" if reloaded.ok else "not reloaded, the version before answers on"
         _say(f"{names}: {state} ({took:.0f} ms)")
 
 
 def _name(path: Path, folder: Path) -> str:
     with suppress(ValueError):
-        return path.relative_to(folder.resolve()).as_posix()
+        return path.relative_to(folder).as_posix()
     return path.name
 
 
@@ -63,8 +77,13 @@ class Pages:
         self.problems: list[str] = []
         self._app = app
         self._failed = _Failures()
-        for name in ("wws.functions", "wws.gateway"):
+        for name in _LOGGERS:
             logging.getLogger(name).addHandler(self._failed)
+
+    def close(self) -> None:
+        """Hears of failures no more."""
+        for name in _LOGGERS:
+            logging.getLogger(name).removeHandler(self._failed)
 
     async def __call__(self, request: Request) -> Response:
         page = _wants_page(request)

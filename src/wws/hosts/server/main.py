@@ -18,17 +18,17 @@ from wws.hosts.server.server import Server
 from wws.hosts.server.serving import ADMIN_GRACE, Serving, store_of
 from wws.observe.log import configure
 from wws.project.settings import Project
-from wws.stores import Store
 
 __all__ = ["run", "serve", "worker_count"]
 
 _log = logging.getLogger("wws.server")
 
 
-def serve(project: Project, demo: bool = False, load: Callable[[], Project] | None = None) -> int:
+def serve(project: Project, demo: bool = False, load: Callable[[], Project] | None = None, *, dev: bool = False) -> int:
     """Serves `project` in the foreground until SIGINT or SIGTERM; the exit status. Raises `ConfigError`, `StoreError`.
 
     `load` reads the project anew when SIGHUP asks for it. Demo parts live in one process, whatever `workers` says.
+    With `dev` it is read anew when it is saved, and mistakes are shown in answers.
     """
     configure()
     again = load or (lambda: project)
@@ -39,7 +39,7 @@ def serve(project: Project, demo: bool = False, load: Callable[[], Project] | No
         from wws.hosts.server.supervisor import Supervisor
 
         return Supervisor(project, again, workers).run()
-    run(_serve(project, demo, again))
+    run(_serve(project, demo, again, dev))
     return 0
 
 
@@ -61,21 +61,25 @@ def run(main: Coroutine[Any, Any, None]) -> None:
         uvloop.run(main)
 
 
-async def _serve(project: Project, demo: bool, load: Callable[[], Project]) -> None:
+async def _serve(project: Project, demo: bool, load: Callable[[], Project], dev: bool) -> None:
     loop = asyncio.get_running_loop()
     store = store_of(project)
     try:
-        await _serve_alone(Serving(project, store, loop, load, demo), loop, store)
+        await _serve_alone(Serving(project, store, loop, load, demo), loop, dev)
     finally:
         store.close()
 
 
-async def _serve_alone(serving: Serving, loop: asyncio.AbstractEventLoop, store: Store) -> None:
+async def _serve_alone(serving: Serving, loop: asyncio.AbstractEventLoop, dev: bool) -> None:
     await serving.begin()
     project, server, process = serving.started, serving.server, serving.process
     settings = project.server
     admin = Server(operating(serving, Alone(serving)), loop) if settings.admin is not None else None
     tasks = _signals(serving, loop)
+    if dev:
+        from wws.hosts.server.dev import develop
+
+        tasks.add(loop.create_task(develop(serving)))
     bound = await _listen(server, str(settings.listen), "server.listen", project)
     words = f"ready on {server.scheme}://{bound}"
     if admin is not None:

@@ -43,7 +43,7 @@ async def changes(config: Path, stop: asyncio.Event) -> AsyncIterator[set[Path]]
     Folders that come later are watched from then on.
     """
     while not stop.is_set():
-        folders = [config.parent / name for name in FOLDERS if (config.parent / name).is_dir()]
+        folders = await asyncio.to_thread(_folders, config.parent)
         again = asyncio.Event()
         queue: asyncio.Queue[set[Path]] = asyncio.Queue()
         watchers = [asyncio.ensure_future(_watch([config.parent], False, config, queue, again))]
@@ -64,6 +64,11 @@ async def changes(config: Path, stop: asyncio.Event) -> AsyncIterator[set[Path]]
             for task in watchers:
                 with suppress(asyncio.CancelledError):
                     await task
+
+
+def _folders(home: Path) -> list[Path]:
+    """Those of the project's folders that are there."""
+    return [home / name for name in FOLDERS if (home / name).is_dir()]
 
 
 async def _watch(paths: list[Path], deep: bool, config: Path, queue: asyncio.Queue[set[Path]], again: asyncio.Event) -> None:

@@ -56,6 +56,8 @@ class Serving:
         self.origin: Server | None = None
         self.server: Server
         self.demo = demo
+        self.lenient = False
+        """Whether a broken function stops no reload: in `wws dev` its own route says what is wrong, and all others are new."""
         self._origin_url = ""
         self._load = load
         self._loop = loop
@@ -127,7 +129,10 @@ class Serving:
         every = [prepared] if prepared.rolled_out is None else [prepared, prepared.rolled_out]
         try:
             for one in every:
-                await _sound(one)
+                if self.lenient:
+                    self.process.background(one.functions.warm())
+                else:
+                    await _sound(one)
         except WwsError:
             for one in every:
                 one.functions.close()

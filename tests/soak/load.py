@@ -197,7 +197,7 @@ class Load:
 
     async def _long_prompt(self) -> None:
         async with self._line() as line:
-            line.send("POST", _CHAT, self._token, _chat(RELIABLE, words=40_000))
+            line.send("POST", _CHAT, self._token, _chat("backup/brief", words=40_000))
             _must(await line.answer(), 200, b'"choices"')
 
     async def _junk(self) -> None:

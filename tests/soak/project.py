@@ -68,8 +68,10 @@ kind = "openai"
 base_url = "{backup}"
 api_key = "${{BACKUP_API_KEY}}"
 [providers.backup.timeouts]  # it never fails: whatever it is late with is the machine's doing
+connect = "10s"
 first_byte = "15s"
 first_token = "15s"
+idle = "15s"
 
 [models]
 {aliases}
@@ -120,7 +122,16 @@ async def _late(exchange: Exchange) -> None:
     await exchange.answer()
 
 
+async def _brief(exchange: Exchange) -> None:
+    """A short answer whatever the prompt; the usual ones repeat it, word by word."""
+    part = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "brief"}
+    words = [sse({**part, "choices": [{"index": 0, "delta": {"content": "word "}, "finish_reason": None}]})] * 5
+    end = sse({**part, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    await exchange.events([*words, end, b"data: [DONE]\n\n"])
+
+
 def script(around: Neighbours) -> None:
     """The behaviours that the stand-ins do not have by themselves."""
     around.backup.script("long", _long)
     around.backup.script("late", _late)
+    around.backup.script("brief", _brief)

@@ -1,7 +1,7 @@
 """What a platform costs, measured: `python -m edge.measure deno deno-plain workerd` prints the table of docs/platforms.md.
 
 cold      from the start of the process to its first whole answer
-overhead  a chat by a known session through the gateway, less the same chat asked of the provider directly; one connection, one at a time
+overhead  a chat by a known session through the gateway, less the same asked of the provider itself; one connection, one at a time
 event     from the moment a provider sends an event of a stream to the moment the client has it
 memory    of the process (RSS) after all that
 """

@@ -31,6 +31,8 @@ __all__ = ["Served", "keys", "start", "warm"]
 _log = logging.getLogger("wws.deno")
 
 
+NEAR = 5.0
+"""Seconds for which a process believes what it has read of sessions and API keys."""
 FUNCTIONS = "/wws.zip/functions"
 """Where the glue has put the project's functions."""
 
@@ -67,7 +69,7 @@ def _app(bundle: Bundle, pepper: bytes, database: Database) -> EdgeApp:
     sys.path.append(FUNCTIONS)  # at the end: names of the standard library mean that
     web, clock = Web(js, pyodide.ffi), SystemClock()
     functions = functions_of(bundle.functions)
-    kv, counter = DenoKV(web, database, clock.time), DenoCounter(web, database, clock.time)
+    kv, counter = DenoKV(web, database, clock.time, NEAR), DenoCounter(web, database, clock.time)
     providers = make_providers(bundle.policy, clock)
     return assemble(
         web, bundle, pepper, kv=kv, counter=counter, providers=providers, functions=functions, clock=clock, write=js.console.log

@@ -124,7 +124,7 @@ def _build(project: Project, out: Path | None, reach: Reach) -> Built:
         edge.refuse(*refusal)
     edge.check()
     bundle = edge.bundle()
-    files: dict[str, bytes] = {file.name: file.read_bytes() for file in sorted(_GLUE.glob("*.ts"))}
+    files: dict[str, bytes] = {file.name: file.read_bytes() for file in sorted(_GLUE.iterdir())}
     files[_MARK] = _json(configuration())
     files["bundle.json"] = _json(written(bundle))
     functions = {f"{FUNCTIONS}/{path}": text for path, text in sources(edge.project.functions).items()}

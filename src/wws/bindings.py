@@ -384,6 +384,8 @@ class Services:
     """What works differently just now because something the gateway depends on fails, as `/readyz` names it."""
     resolve: Callable[[str, int], Awaitable[list[str]]] | None = None
     """The IP addresses of a host and port; None where the platform resolves by itself. Raises `ConnectFailed`."""
+    assets: Any = None
+    """The project's public files, a `wws.functions.static.Files`; None where there are none, or the platform serves them."""
     functions: Mapping[str, Any] = field(default_factory=dict)
     """The project's functions by name, each a `wws.functions.invoke.Function`."""
     state: dict[str, Any] = field(default_factory=dict)

@@ -23,6 +23,7 @@ from wws.functions.inherit import inherit
 from wws.functions.upstreams import Upstream, Upstreams, upstreams_of
 from wws.gateway import Gateway
 from wws.hosts.server.application import Application, Canary, Observers
+from wws.hosts.server.assets import Assets
 from wws.hosts.server.background import Background
 from wws.hosts.server.crypto import CryptographyVerifier
 from wws.hosts.server.dialer import Dialer
@@ -101,6 +102,7 @@ class Process:
         isolates = self._isolates(project)
         functions = Functions(project.functions, isolates)
         services.functions = functions.by_name
+        services.assets = Assets(project.public) if project.public.assets else None
         env = Env(services, {**_bindings(project, self.store), **self.jobs.bindings(project)})
         if isolates is not None:
             isolates.bind(env)

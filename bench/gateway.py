@@ -16,12 +16,14 @@ from pathlib import Path
 
 from bench.client import probe
 from bench.errors import BenchError
-from bench.machine import SERVER_CORE, WORK, free_port
+from bench.machine import BOTH_CORES, SERVER_CORE, WORK, free_port
 from bench.process import Program
 from bench.wrk import Call
 
-__all__ = ["VARIANTS", "Gateway", "Upstreams", "Variant", "config", "create_key", "launch", "prepare", "ready", "serve"]
+__all__ = ["EXACT", "VARIANTS", "Gateway", "Upstreams", "Variant", "config", "create_key", "launch", "prepare", "ready", "serve"]
 
+EXACT = 3000
+"""What one key may ask of `/exact/*` in an hour: more is sent in a second, and this many must be let through."""
 _AMPLE = "100000000/min"  # the limiter runs and admits
 
 
@@ -36,13 +38,14 @@ class Upstreams:
 @dataclass(frozen=True, slots=True)
 class Variant:
     """What differs: where `auto` leads, whether plain answers are assembled from streams, the limit before authentication,
-    which requests are logged."""
+    which requests are logged, how many processes serve."""
 
     name: str
     provider: str = "mock"
     assemble: bool = False
     address_limit: str = _AMPLE
     log: str = "all"
+    workers: int = 1
 
 
 VARIANTS = {
@@ -50,6 +53,7 @@ VARIANTS = {
     for variant in (
         Variant("pipeline"),
         Variant("quiet", log="off"),
+        Variant("workers", workers=2),
         Variant("assembled", provider="streams", assemble=True),
         # One address sends every refused request here, and the limit before authentication would refuse it first.
         Variant("refusals", address_limit="off"),
@@ -62,7 +66,7 @@ name = "bench"
 [server]
 listen = "127.0.0.1:{port}"
 admin = "127.0.0.1:{admin}"
-workers = 1
+workers = {workers}
 log = "{log}"
 
 [kv]
@@ -74,6 +78,7 @@ supabase_key = "sb_publishable_bench"
 
 [limits]
 "/api/ai/generate" = "1/hour"
+"/exact/*" = "{exact}/hour"
 default = "{ample}"
 address = "{address}"
 
@@ -109,6 +114,11 @@ to = "ai"
 auth = "required"
 
 [[routes]]
+path = "/exact/v1/*"
+to = "ai"
+auth = "required"
+
+[[routes]]
 path = "/cached/*"
 to = "origin"
 auth = "required"
@@ -127,6 +137,8 @@ def config(variant: Variant, folder: Path, port: int, admin: int, upstreams: Ups
         ample=_AMPLE,
         address=variant.address_limit,
         log=variant.log,
+        workers=variant.workers,
+        exact=EXACT,
         assemble=str(variant.assemble).lower(),
         provider=variant.provider,
     )
@@ -183,16 +195,16 @@ def prepare(variant: Variant, upstreams: Upstreams) -> tuple[Path, str]:
     return path, f"http://127.0.0.1:{port}"
 
 
-def serve(path: Path, name: str) -> Program:
+def serve(path: Path, name: str, core: int | str = SERVER_CORE) -> Program:
     """`wws serve` on the server's core."""
-    return Program(f"wws serve ({name})", SERVER_CORE, _command("serve", "--config", str(path)), path.parent / "serve.log")
+    return Program(f"wws serve ({name})", core, _command("serve", "--config", str(path)), path.parent / "serve.log")
 
 
 def launch(variant: Variant, upstreams: Upstreams) -> Gateway:
     """A gateway that is ready to be measured."""
     path, base_url = prepare(variant, upstreams)
     key = create_key(path)
-    program = serve(path, variant.name)
+    program = serve(path, variant.name, SERVER_CORE if variant.workers == 1 else BOTH_CORES)
     try:
         ready(program, base_url)
     except BaseException:

@@ -14,6 +14,7 @@ from pathlib import Path
 from bench.errors import Missing
 
 __all__ = [
+    "BOTH_CORES",
     "LOAD_CORE",
     "ROOT",
     "SERVER_CORE",
@@ -34,11 +35,14 @@ _CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORE = _CORES[0]
 LOAD_CORE = _CORES[-1]
 
+BOTH_CORES = f"{SERVER_CORE},{LOAD_CORE}"
+"""For what is several processes: the load then shares a core with one of them."""
+
 _PACKAGES = {"nginx": "nginx-light", "wrk": "wrk", "taskset": "util-linux"}
 
 
-def pinned(core: int, command: list[str]) -> list[str]:
-    """`command` bound to one core. taskset replaces itself, so the pid is the command's own."""
+def pinned(core: int | str, command: list[str]) -> list[str]:
+    """`command` bound to one core, or to several as taskset lists them. taskset replaces itself: the pid is the command's own."""
     return ["taskset", "-c", str(core), *command]
 
 

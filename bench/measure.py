@@ -76,6 +76,15 @@ def closed(target: Target, seconds: float) -> Sample:
     return Sample(spent / counts.requests * 1e6, counts.rate, counts.p50 / 1e3, counts.p99 / 1e3)
 
 
+def exact(target: Target, seconds: float) -> Sample:
+    """How many more than the limit were let through. Raises `BenchError` when it was not reached, or fewer were."""
+    counts = wrk.run(target.call, seconds)
+    let_through = counts.requests - counts.bad_status
+    if not counts.bad_status or let_through < gateway.EXACT:
+        raise BenchError(f"{target.call.url}: {let_through} of {counts.requests} were let through, the limit is {gateway.EXACT}")
+    return Sample(float(let_through - gateway.EXACT), counts.rate)
+
+
 def streamed(target: Target, seconds: float) -> Sample:
     """CPU microseconds per event relayed."""
     with Streams(target.call, STREAMS) as streams:
@@ -189,6 +198,9 @@ class _Run:
                     result.nginx.append(nginx)
 
     def once(self) -> None:
+        for result in self.sound("exact"):
+            with self._charged_to(f"exactness: {result.shape.name}", [result]):
+                result.wws.append(exact(self._world.targets[result.shape.wws], self._plan.seconds))
         memory = self.sound("memory")
         if memory:
             with self._charged_to("memory of open streams", memory):

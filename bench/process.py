@@ -26,7 +26,7 @@ class Program:
     def __init__(
         self,
         name: str,
-        core: int,
+        core: int | str,
         command: list[str],
         log: Path,
         env: dict[str, str] | None = None,

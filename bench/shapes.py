@@ -7,7 +7,7 @@ from typing import Literal
 
 __all__ = ["SHAPES", "Kind", "Shape", "select"]
 
-Kind = Literal["ratio", "latency", "memory", "idle", "start"]
+Kind = Literal["ratio", "exact", "latency", "memory", "idle", "start"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,23 @@ SHAPES = (
     Shape("chat", "proxied chat, 1 KB, session cached", wws="wws-chat", nginx="proxy", budget=2.0, aim=1.5),
     Shape("chat-key", "the same with an API key", wws="wws-chat-key", nginx="proxy", budget=2.0, aim=1.5),
     Shape("chat-quiet", "the same, session, without the log line", wws="wws-chat-quiet", nginx="proxy"),
+    Shape("workers", "the same, session, 2 workers on one LMDB store", wws="wws-chat-workers", nginx="proxy"),
     Shape("assembled", "the same, put together from 60 streamed tokens", wws="wws-assembled", nginx="proxy"),
     Shape("cache", "answer from cache", wws="wws-cache", nginx="return", budget=3.0, aim=2.0),
     Shape("refuse-401", "refusal, 401: unknown key", wws="wws-401", nginx="refuse", budget=2.5, aim=1.5),
     Shape("refuse-429", "refusal, 429: over the limit", wws="wws-429", nginx="refuse", budget=2.5, aim=1.5),
     Shape("sse", "SSE, per event", wws="wws-sse", nginx="sse", budget=1.4, aim=1.1),
     Shape("prompt-200k", "a 200 KB prompt", wws="wws-prompt", nginx="proxy-200k", budget=1.3, aim=1.1),
+    Shape("exact", "let through beyond a limit, 1 worker", kind="exact", unit="too many", wws="wws-exact", budget=0.0, aim=0.0),
+    Shape(
+        "exact-workers",
+        "let through beyond a limit, 2 workers",
+        kind="exact",
+        unit="too many",
+        wws="wws-exact-workers",
+        budget=0.0,
+        aim=0.0,
+    ),
     Shape("latency-p50", "latency added at 1,000 requests/s, p50", kind="latency", unit="ms", budget=0.1, aim=0.05),
     Shape("latency-p99", "latency added at 1,000 requests/s, p99", kind="latency", unit="ms", budget=1.0, aim=0.5),
     Shape("memory", "memory per open stream", kind="memory", unit="KB", budget=25.0, aim=15.0),

@@ -73,12 +73,16 @@ def _unknown_key() -> str:
 def _gateway_targets(gateways: dict[str, Gateway], token: str) -> dict[str, Target]:
     body = chat_body("auto")
     session = _bearer(token)
-    pipeline, quiet, assembled, refusals = (gateways[name] for name in ("pipeline", "quiet", "assembled", "refusals"))
+    pipeline, quiet, workers = (gateways[name] for name in ("pipeline", "quiet", "workers"))
+    assembled, refusals = gateways["assembled"], gateways["refusals"]
     chat, limited = pipeline.base_url + _CHAT, refusals.base_url + "/api/ai/generate"
     calls = {
         "wws-chat": (pipeline, Call(chat, body=body, headers=session)),
         "wws-chat-key": (pipeline, Call(chat, body=body, headers=_bearer(pipeline.key))),
         "wws-chat-quiet": (quiet, Call(quiet.base_url + _CHAT, body=body, headers=session)),
+        "wws-chat-workers": (workers, Call(workers.base_url + _CHAT, body=body, headers=session)),
+        "wws-exact": (pipeline, _limited(pipeline, body)),
+        "wws-exact-workers": (workers, _limited(workers, body)),
         "wws-prompt": (pipeline, Call(chat, body=chat_body("auto", 200 * 1024), headers=session)),
         "wws-cache": (pipeline, Call(pipeline.base_url + "/cached/page", method="GET", headers=session)),
         "wws-assembled": (assembled, Call(assembled.base_url + _CHAT, body=body, headers=session)),
@@ -90,6 +94,11 @@ def _gateway_targets(gateways: dict[str, Gateway], token: str) -> dict[str, Targ
         streamed = chat_body(f"streams/{paced_model(_ENDLESS, every)}", stream=True)
         targets[name] = Target(pipeline.program.pid, Call(chat, body=streamed, headers=session), streamed=True)
     return targets
+
+
+def _limited(gateway: Gateway, body: bytes) -> Call:
+    """Calls of one key at a route with a limit that ends soon."""
+    return Call(f"{gateway.base_url}/exact{_CHAT}", body=body, headers=_bearer(gateway.key), limited=True)
 
 
 def _passed_on(answer: Answer) -> str | None:
@@ -116,6 +125,7 @@ _CHECKS: dict[str, Callable[[Answer], str | None]] = {
     "wws-chat": _passed_on,
     "wws-chat-key": _passed_on,
     "wws-chat-quiet": _passed_on,
+    "wws-chat-workers": _passed_on,
     "wws-prompt": _passed_on,
     "wws-assembled": _assembled,
     "wws-cache": _hit,

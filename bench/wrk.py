@@ -15,13 +15,14 @@ __all__ = ["Call", "Counts", "judge", "parse", "run", "script"]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, the same every time. `status` is what the answer must have."""
+    """One request, the same every time. `status` is what the answer must have; `limited`: or 429, once the limit is reached."""
 
     url: str
     method: str = "POST"
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     status: int = 200
+    limited: bool = False
 
     def all_headers(self) -> dict[str, str]:
         return {"content-type": "application/json", **self.headers} if self.body else dict(self.headers)
@@ -123,7 +124,7 @@ def run(call: Call, seconds: float, connections: int = 32) -> Counts:
 
 def judge(call: Call, counts: Counts) -> None:
     """Raises `BenchError` when a run is not what the shape says: errors, no answers, or another kind of status."""
-    expected_bad = counts.requests if call.status >= 400 else 0
+    expected_bad = counts.bad_status if call.limited else counts.requests if call.status >= 400 else 0
     if counts.requests == 0 or counts.socket_errors or counts.bad_status != expected_bad:
         raise BenchError(
             f"{call.method} {call.url}: {counts.requests} answers, {counts.socket_errors} socket errors, "

@@ -77,6 +77,7 @@ TABLE: Final[dict[str, Row]] = {
     "missing_credential": Row(401, "authentication_error", "policy_unauthenticated", "Send `Authorization: Bearer` with a session token or an API key."),
     "invalid_api_key": Row(401, "authentication_error", "policy_unauthenticated", "The credential is not valid or has expired."),
     "insufficient_scope": Row(403, "permission_error", "policy_unauthenticated", "The credential does not allow this."),
+    "origin_not_allowed": Row(403, "permission_error", "policy_unauthenticated", "Pages of this origin may not call this path: [cors] origins, or the route's `cors`, do not name it."),
     "user_banned": Row(403, "permission_error", "policy_unauthenticated", "This user is banned."),
     "rate_limit_exceeded": Row(429, "rate_limit_error", "policy_rate_limited", "Too many requests."),
     "insufficient_quota": Row(429, "insufficient_quota", "policy_budget", "The budget is used up."),
@@ -101,6 +102,7 @@ TABLE: Final[dict[str, Row]] = {
     "fetch_failed": Row(502, _LATER, "dependency_unavailable", "Something that the function needs cannot be reached."),
     "fetch_timeout": Row(504, _LATER, "dependency_unavailable", "Something that the function needs did not answer in time."),
     # ours
+    "function_suspended": Row(503, _LATER, "wws_function", "The function held up the gateway and is left alone for a while."),
     "function_timeout": Row(504, _LATER, "wws_function", "The function did not end in time."),
     "auth_misconfigured": Row(500, _LATER, "wws_internal", "The gateway's own key for the auth server was refused."),
     "function_failed": Row(500, _LATER, "wws_function", "The function failed on this request."),

@@ -21,12 +21,12 @@ def _read(name: str) -> dict[str, dict[str, object]]:
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_it_is_toml_and_listens_on_loopback_with_one_worker(name: str) -> None:
+def test_it_is_toml_and_listens_on_loopback(name: str) -> None:
     project = _read(name)
     assert project["server"] == {
         "listen": "127.0.0.1:3333",
         "admin": "127.0.0.1:4444",
-        "workers": 1,
+        "workers": 2 if name == "workers" else 1,
         "log": "off" if name == "quiet" else "all",
     }
     assert project["kv"] == {"store": "lmdb:/tmp/bench/state"}

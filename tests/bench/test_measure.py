@@ -130,3 +130,19 @@ def test_an_answer_that_is_not_what_its_name_says_is_an_error(base: str) -> None
     verify("proxy", target)
     with pytest.raises(BenchError, match="wws-chat: it was not routed"):
         verify("wws-chat", target)
+
+
+@pytest.mark.parametrize(
+    ("requests", "refused", "figure"),
+    [(5000, 2000, 0.0), (5000, 1990, 10.0), (5000, 2001, None), (2000, 0, None), (3000, 0, None)],
+)
+def test_what_is_let_through_beyond_a_limit(
+    monkeypatch: pytest.MonkeyPatch, requests: int, refused: int, figure: float | None
+) -> None:
+    monkeypatch.setattr(wrk, "run", lambda call, seconds: Counts(requests, seconds, refused, 0, 200.0, 900.0))
+    target = Target(1, Call("http://127.0.0.1/exact", limited=True))
+    if figure is None:  # fewer than the limit says, or so few requests that it says nothing
+        with pytest.raises(BenchError, match="the limit is 3000"):
+            measured.exact(target, 2.0)
+    else:
+        assert measured.exact(target, 2.0).value == figure

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import signal
 from collections import Counter
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from tests.e2e.ask import ask
 from tests.e2e.program import Gateway, until
 from tests.e2e.projects import SERVER
 from tests.project.functions.write import write
+from tests.support.redis import RedisServer, require_redis
 
 BASE = SERVER + '[kv]\nstore = "lmdb:../state"\n[limits]\naddress = "off"\ndefault = "100000/min"\n'
 LOG = """
@@ -156,3 +159,28 @@ def test_a_function_is_run_by_hand(tmp_path: Path) -> None:
     assert sample(gateway, "wws_cron_runs_total") >= 2.0
     assert gateway.stop() == 0
     assert "LookupError: nothing to tidy" in gateway.stderr
+
+
+def test_a_tick_fires_once_over_eight_workers_of_two_gateways(tmp_path: Path) -> None:
+    require_redis()
+    notes = Notes(tmp_path)
+    with RedisServer() as redis:
+        toml = (
+            SERVER
+            + f'workers = 4\n[kv]\nstore = "{redis.address}"\n'
+            + '[triggers]\ncrons = [{cron = "* * * * * *", function = "tidy"}]\n'
+        )
+        gateways = []
+        for name in ("a", "b"):
+            write(tmp_path / name / "functions", {"tidy.py": TIDY, "lib/notes.py": LOG})
+            gateways.append(Gateway(tmp_path / name, toml, env=notes.env))
+            gateways[-1].start()
+        began = len(notes.rows)
+        until(lambda: len(notes.rows) >= began + 6, "six ticks")
+        for gateway in gateways:
+            assert gateway.stop() == 0
+    ticks = Counter(row["at"] for row in notes.rows)
+    assert len(ticks) >= 6 and set(ticks.values()) == {1}, ticks
+    times = sorted(ticks)
+    spans = [datetime.fromisoformat(b) - datetime.fromisoformat(a) for a, b in pairwise(times)]
+    assert all(span.microseconds == 0 and span.total_seconds() >= 1 for span in spans)

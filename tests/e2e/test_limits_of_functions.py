@@ -157,6 +157,8 @@ def test_one_that_never_gives_way_is_named_and_stopped(gateway: Gateway, name: s
         "the line",
     )
     assert told in gateway.stderr and "holds up the event loop" in gateway.stderr
+    again = ask(gateway.url, f"/{name}")
+    assert code(again) == (503, "function_suspended") and 1 <= int(again.headers["retry-after"]) <= 10
 
 
 def test_one_that_takes_too_long_is_answered_for(gateway: Gateway) -> None:

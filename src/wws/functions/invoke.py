@@ -29,6 +29,9 @@ Handler = Callable[[Any, Any, Any], Awaitable[Any]]
 
 _FRAMES: Final = (__file__, limited_by)
 TIMEOUTS: Final = "wws_function_timeouts"
+SUSPENDED: Final = 10.0
+"""Seconds for which a function that had to be stopped is left alone; doubled each time in a row, up to `MAX_SUSPENDED`."""
+MAX_SUSPENDED: Final = 300.0
 _log = logging.getLogger("wws.functions")
 _MAX_PASSES: Final = 8
 """Times a request may have passed a gateway of ours before: functions that fetch from functions, and no longer way than that."""
@@ -54,10 +57,11 @@ class Function:
     """One of the project's functions. `code` is None until it is first needed; `load` brings it, and raises `FunctionError`.
 
     `rest` is the name of what `*` at the end of its own pattern stands for and the number of segments before it. `plain`: its
-    code never looks for the task it runs in. `settings` is its `config` as the project read it.
+    code never looks for the task it runs in. `settings` is its `config` as the project read it. `suspended` is the monotonic
+    time until which it is left alone, `stops` how often in a row it had to be stopped.
     """
 
-    __slots__ = ("code", "load", "name", "plain", "rest", "settings")
+    __slots__ = ("code", "load", "name", "plain", "rest", "settings", "suspended", "stops")
 
     def __init__(
         self,
@@ -75,6 +79,8 @@ class Function:
         self.rest = rest or _NO_REST
         self.plain = plain
         self.settings: Mapping[str, Any] = settings or {}
+        self.suspended = 0.0
+        self.stops = 0
 
     def __repr__(self) -> str:
         return f"<Function {self.name}>"
@@ -100,9 +106,11 @@ async def invoke(request: Request, env: Env, ctx: Context, route: Route) -> Resp
 async def run(function: Function, request: Request, scope: Scope, ctx: Context, seconds: float | None = None) -> Response:
     """Runs `function` for at most `seconds`; None: as its `config` or `[functions] timeout` says.
 
-    Raises `Refusal`: that of the code itself, `function_failed`, `function_broken`,
-    `function_timeout`, `fetch_failed` or `fetch_timeout`.
+    Raises `Refusal`: that of the code itself, `function_failed`, `function_broken`, `function_timeout`, `function_suspended`,
+    `fetch_failed` or `fetch_timeout`.
     """
+    if function.suspended and (left := function.suspended - scope.wws.clock.monotonic()) > 0:
+        raise Refusal("function_suspended", retry_after=left)
     code = function.code
     if seconds is None:
         seconds = function.settings.get("timeout") or scope.wws.policy.function_timeout
@@ -113,14 +121,17 @@ async def run(function: Function, request: Request, scope: Scope, ctx: Context, 
         # asyncio.timeout, TaskGroup and much that is built on them ask for the task they run in: only code that does not is
         # begun without one.
         limited = within if function.plain else bounded
-        return await limited(work, seconds, partial(goes_on_regardless, function.name, scope, ctx))
+        response = await limited(work, seconds, partial(goes_on_regardless, function.name, scope, ctx))
+        if function.suspended:
+            function.suspended, function.stops = 0.0, 0
+        return response
     except Refusal as refusal:
         if refusal.code == "function_timeout":
             _log.error("request %s: function %s: %s", ctx.request_id, function.name, refusal.message)
             scope.wws.measure(TIMEOUTS, (function.name,), 1)
         raise
     except FunctionStopped:  # the watchdog has told where
-        scope.wws.measure(TIMEOUTS, (function.name,), 1)
+        _suspend(function, scope)
         raise Refusal("function_timeout", "The function held up the gateway and was stopped.") from None
     except UpstreamError as error:  # of env.fetch or env.ai, and not caught: what the function depends on is down, not itself
         _log.error("request %s: function %s, line %s: %s", ctx.request_id, function.name, _line(error), error)
@@ -132,6 +143,15 @@ async def run(function: Function, request: Request, scope: Scope, ctx: Context, 
     except Exception as error:
         _log.error("request %s: function %s failed", ctx.request_id, function.name, exc_info=_own(error))
         raise Refusal("function_failed") from None
+
+
+def _suspend(function: Function, scope: Scope) -> None:
+    """Leaves alone a function that had to be stopped: asked again and again it would hold up everyone for ever."""
+    function.stops += 1
+    seconds = min(SUSPENDED * 2.0 ** (function.stops - 1), MAX_SUSPENDED)
+    function.suspended = scope.wws.clock.monotonic() + seconds
+    _log.error("function %s is left alone for %g s: it answers 503", function.name, seconds)
+    scope.wws.measure(TIMEOUTS, (function.name,), 1)
 
 
 async def answered(function: Function, code: Code, request: Request, scope: Any, ctx: Context) -> Response:

@@ -35,6 +35,7 @@ TABLES: dict[str, str] = {
     "auth": "Who may ask: sessions of Supabase Auth. API keys of `wws keys create` work without any of this.",
     "limits": "How often: per user and endpoint. A path pattern in quotes, `default` for all others.",
     "cache": "How long answers are kept where a function or a route asks for it without saying so itself.",
+    "cors": "Which pages of other origins may call the gateway from a browser (CORS). Preflights are answered first.",
     "providers.*": "An AI provider, by a name of your choice.",
     "timeouts": "How long an AI provider may be silent. Also per provider and per model, which take over what they leave out.",
     "providers.*.timeouts": "Timers of this provider, where they differ from `[timeouts]`.",
@@ -51,6 +52,7 @@ TABLES: dict[str, str] = {
     "routes[].cache": "A cache of fixed ages for this route.",
     "fetch": "Where functions may go by `env.fetch`: the public internet, and what is written here.",
     "services[]": "A function that other functions see as `env.NAME`, to call it by `env.NAME.fetch(...)`.",
+    "static": "Files that are served as they are: `to = \"static\"`, and where no other route takes a path.",
     "functions": "The project's own functions: the files of a folder are routes, docs/functions.md tells how.",
     "kv_namespaces[]": "A key-value namespace that functions see as `env.NAME`.",
     "triggers": "Functions that run by the clock: those with `async def scheduled(event, env, ctx)`.",
@@ -143,6 +145,7 @@ KEYS: tuple[Key, ...] = (
     Key("limits./api/ai/chat", k.RATE, '"60/min"', "The chat endpoint."),
     Key("limits./api/ai/generate", k.RATE, '"20/min"', "The generate endpoint."),
     Key("limits.*", k.RATE, None, "Any other path pattern."),
+    Key("cors.origins", k.ORIGINS, "[]", "Their origins, for `ai` routes and functions that do not say so themselves."),
     Key("cache.fresh", _AGE, '"60s"', "Age up to which an answer is served as it is."),
     Key("cache.stale", _AGE, '"300s"', "Age up to which a stale answer may be served while it is refreshed."),
     Key(
@@ -233,6 +236,7 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("routes[].scopes", k.SCOPES, None, "Scopes an API key must hold; left out, the one named like the kind of `to`."),
     Key("routes[].models", k.ALIASES, None, "The aliases allowed here; all where it is left out."),
+    Key("routes[].cors", k.ORIGINS, None, "Origins of pages that may read answers of this route; none where it is `[]`."),
     Key(
         "routes[].max_in_flight",
         k.whole(1, 1_000_000),
@@ -247,6 +251,7 @@ KEYS: tuple[Key, ...] = (
     Key(
         "services[].function", k.FUNCTION_NAME, None, "The function: its file's path in the folder, without `.py`.", required=True
     ),
+    Key("static.folder", k.PATH, '"public"', "The folder, beside this file."),
     Key("functions.folder", k.PATH, '"functions"', "The folder, beside this file."),
     Key("kv_namespaces[].binding", k.BINDING, None, "Its name in `env`.", required=True),
     Key("triggers.crons", k.CRONS, "[]", "When; a bare expression runs every function that has a `scheduled` handler."),

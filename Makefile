@@ -1,9 +1,10 @@
 # Everything runs from .venv, which these targets make and keep up to date by themselves.
 PYTHON ?= python3
 BIN := .venv/bin
+SOAK_PAGE ?= docs/soak.md
 SOURCES := $(shell find src -name '*.py') hatch_build.py pyproject.toml LICENSE
 
-.PHONY: run test edge-runtimes edge-test faults scale check format lock bench bench-peers neighbours clean
+.PHONY: run test edge-runtimes edge-test faults scale soak check format lock bench bench-peers neighbours clean
 
 run: .venv/run.stamp  ## the gateway on http://127.0.0.1:8787 with its demo parts: no key, no service, no network
 	@$(BIN)/wws dev --demo
@@ -25,6 +26,9 @@ faults: .venv/dev.stamp .venv/run.stamp  ## sixteen faults of AI providers; prin
 
 scale: .venv/dev.stamp .venv/run.stamp  ## what takes minutes: fifty reloads under load, rolling restarts behind nginx
 	$(BIN)/pytest -q -p no:randomly -m scale tests
+
+soak: .venv/dev.stamp .venv/run.stamp  ## ten minutes of everything a gateway meets (SOAK_SECONDS): memory, descriptors and tasks stay flat; writes docs/soak.md
+	SOAK_PAGE=$(SOAK_PAGE) $(BIN)/python -m tests.soak
 
 check: .venv/dev.stamp  ## format, lint, types, import contract
 	$(BIN)/ruff format --check .

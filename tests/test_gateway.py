@@ -208,6 +208,81 @@ async def test_a_cancelled_request_gives_its_place_on_the_route_back() -> None:
     assert (await world.ask("/slow")).body == b"free"
 
 
+PAGE = "https://app.example"
+
+
+def pages(*, auth: str = "required", **options: Any) -> World:
+    world = World(Route("/api/*", "origin", auth=auth, methods=("GET", "POST"), cors=(PAGE,), **options))  # type: ignore[arg-type]
+    world.dial.on("GET", "/api/a", Response(b"fine", 200, {"access-control-allow-origin": "*", "vary": "accept"}))
+    return world
+
+
+async def test_a_preflight_needs_no_credential_and_reaches_nobody() -> None:
+    world = pages()
+    asked = {
+        "origin": PAGE,
+        "access_control_request_method": "POST",
+        "access_control_request_headers": "authorization,content-type",
+    }
+    answer = await world.ask("/api/a", "OPTIONS", **asked)
+    assert (answer.status, answer.body) == (204, b"")
+    assert answer.headers["access-control-allow-origin"] == PAGE
+    assert answer.headers["access-control-allow-methods"] == "POST"
+    assert answer.headers["access-control-allow-headers"] == "authorization,content-type"
+    assert note(answer, "ratelimit") is None
+    assert world.dial.count("/api/a") == 0
+
+
+async def test_a_preflight_of_another_page_is_refused_in_words() -> None:
+    answer = await pages().ask("/api/a", "OPTIONS", origin="https://evil.test", access_control_request_method="POST")
+    assert answer.status == 403
+    assert b"origin_not_allowed" in bytes(answer.body)  # type: ignore[arg-type]
+    assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("target", "fields", "status"),
+    [
+        ("/api/a", {"origin": PAGE}, 405),  # no preflight
+        ("/api/a", {"access_control_request_method": "POST"}, 405),
+        ("/api/a", {"origin": PAGE, "access_control_request_method": "DELETE"}, 405),  # a method that the route does not take
+        ("/other", {"origin": PAGE, "access_control_request_method": "POST"}, 404),
+    ],
+)
+async def test_any_other_options_goes_its_usual_way(target: str, fields: dict[str, str], status: int) -> None:
+    assert (await pages().ask(target, "OPTIONS", **fields)).status == status
+
+
+async def test_a_page_may_read_the_answer_and_what_is_told_beside_it() -> None:
+    answer = await pages(auth="none").ask("/api/a", origin=PAGE)
+    assert note(answer, "access-control-allow-origin") == PAGE
+    assert "x-wws-provider" in (note(answer, "access-control-expose-headers") or "")
+    assert note(answer, "vary") == "origin"
+    assert "access-control-allow-origin" not in answer.headers  # the origin's own does not count
+    assert answer.headers["vary"] == "accept"
+
+
+async def test_a_page_may_read_why_it_was_refused() -> None:
+    answer = await pages().ask("/api/a", origin=PAGE)
+    assert answer.status == 401
+    assert note(answer, "access-control-allow-origin") == PAGE
+
+
+async def test_another_page_gets_the_answer_unreadable_and_no_cache_mixes_them() -> None:
+    for fields in ({}, {"origin": "https://evil.test"}):
+        answer = await pages(auth="none").ask("/api/a", **fields)
+        assert note(answer, "access-control-allow-origin") is None
+        assert note(answer, "vary") == "origin"
+
+
+async def test_a_preflight_takes_no_place_on_a_full_route() -> None:
+    world = pages(auth="none", max_in_flight=1)
+    asked = {"origin": PAGE, "access_control_request_method": "GET"}
+    for _ in range(3):
+        assert (await world.ask("/api/a", "OPTIONS", **asked)).status == 204
+    assert (await world.ask("/api/a")).status == 200
+
+
 def iter_of(*pieces: bytes) -> Any:
     async def run() -> Any:
         for piece in pieces:

@@ -77,6 +77,7 @@ TABLE: Final[dict[str, Row]] = {
     "missing_credential": Row(401, "authentication_error", "policy_unauthenticated", "Send `Authorization: Bearer` with a session token or an API key."),
     "invalid_api_key": Row(401, "authentication_error", "policy_unauthenticated", "The credential is not valid or has expired."),
     "insufficient_scope": Row(403, "permission_error", "policy_unauthenticated", "The credential does not allow this."),
+    "origin_not_allowed": Row(403, "permission_error", "policy_unauthenticated", "Pages of this origin may not call this path: [cors] origins, or the route's `cors`, do not name it."),
     "user_banned": Row(403, "permission_error", "policy_unauthenticated", "This user is banned."),
     "rate_limit_exceeded": Row(429, "rate_limit_error", "policy_rate_limited", "Too many requests."),
     "insufficient_quota": Row(429, "insufficient_quota", "policy_budget", "The budget is used up."),

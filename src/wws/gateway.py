@@ -22,6 +22,7 @@ from typing import Final
 from wws.bindings import Context, Env
 from wws.core.limit.fields import LimitFields
 from wws.core.policy import Limit, Policy, Route
+from wws.core.route import cors
 from wws.core.route.table import Table, suspicious
 from wws.core.wire import notes
 from wws.errors import Refusal
@@ -32,7 +33,7 @@ from wws.functions.invoke import invoke
 from wws.functions.rate_limiter import LimitResult, address_limiter, blocked, counted, give_back, rate_limiter
 from wws.functions.refuse import refuse
 from wws.functions.relay import relay_origin
-from wws.http import Outcome, Pair, Request, Response, Stream
+from wws.http import Headers, Outcome, Pair, Request, Response, Stream
 
 __all__ = ["Gateway"]
 
@@ -56,6 +57,7 @@ class Gateway:
         self._clock = env.wws.clock.monotonic
         self._observe = env.wws.observe
         self._cap = policy.max_in_flight
+        self._cors = any(route.cors for route in policy.routes)
         self._crowds = {id(route): 0 for route in policy.routes if route.max_in_flight is not None}
         self._fields: dict[int, tuple[Limit, LimitFields]] = {}  # by id: hashing a Limit hashes all its fields
         self._own = {"/healthz": self._health, "/readyz": self._readiness}
@@ -82,6 +84,8 @@ class Gateway:
             # A request that failed on our side, or behind us, is not counted against the caller.
             ctx.wait_until(give_back(ctx.counted, env))
         response.notes = notes.render(ctx.request_id, trail, self._clock() - trail.started, self._limit_lines(ctx))
+        if self._cors and request.route is not None and request.route.cors:
+            _for_pages(request, request.route, response)
         body = response.body
         if isinstance(body, Stream):
             response.finish = partial(self._finished, request, ctx, response, response.finish)
@@ -93,6 +97,10 @@ class Gateway:
     async def _answer(self, request: Request, env: Env, ctx: Context) -> Response:
         if request.path in self._own:
             return self.own(request.path)
+        if self._cors and request.method == "OPTIONS":
+            answer = self._preflight(request)
+            if answer is not None:
+                return answer
         route = self._route(request, ctx)
         self._admit(request, env, route)
         if route.auth != "none":
@@ -129,6 +137,21 @@ class Gateway:
         if route.timeout is not None:
             ctx.deadline = min(ctx.deadline, ctx.trail.started + route.timeout)
         return route
+
+    def _preflight(self, request: Request) -> Response | None:
+        """The answer to a browser that asks whether a page may send what comes next; it never carries a credential. None: it is
+        another OPTIONS, or the route leaves it to whoever is behind it."""
+        fields = request.headers.first
+        origin, method = fields.get(b"origin"), fields.get(b"access-control-request-method")
+        if origin is None or method is None:
+            return None
+        route = self._routes.match(method.decode("latin-1"), request.path).value
+        if route is None or not route.cors:
+            return None
+        answer = cors.preflight(route.cors, origin, method, fields.get(b"access-control-request-headers"))
+        if answer is None:
+            raise Refusal("origin_not_allowed")
+        return Response(b"", 204, Headers.trusted(answer))
 
     def _admit(self, request: Request, env: Env, route: Route) -> None:
         cap = route.max_in_flight
@@ -238,6 +261,14 @@ class Gateway:
         if not self.ready:
             return Response.json({"status": "draining", "degraded": []}, 503)
         return Response.json({"status": "ready", "degraded": list(self.env.wws.degraded())})
+
+
+def _for_pages(request: Request, route: Route, response: Response) -> None:
+    """Adds what a page of another origin may read. What the one behind says of it itself does not count here."""
+    response.notes += cors.lines(route.cors, request.headers.first.get(b"origin"))
+    raw = response.headers.raw
+    if any(cors.own(name) for name, _ in raw):
+        response.headers = Headers.trusted([pair for pair in raw if not cors.own(pair[0])])
 
 
 def _too_many_failures(limit: LimitResult) -> Refusal:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.neighbours import Neighbours
-from tests.e2e.projects import SECRETS
+from tests.project.functions.write import write
+from tests.scenarios.functions import FILES
 from tests.scenarios.hosts import Host, chosen, host_class
-from tests.scenarios.project import project
+from tests.scenarios.project import ENVIRONMENT, project
 
 
 class Running:
@@ -27,8 +28,9 @@ class Running:
         """The host of this name, started if it does not run yet."""
         if name not in self._hosts:
             made = host_class(name)
-            toml = project(self._around, made.own)
-            self._hosts[name] = self._stack.enter_context(made(self._folder / name, toml, SECRETS))
+            folder, toml = self._folder / name, project(self._around, made.own)
+            write(folder / "functions", FILES)
+            self._hosts[name] = self._stack.enter_context(made(folder, toml, ENVIRONMENT))
         return self._hosts[name]
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from tests.e2e.neighbours import Neighbours
-from tests.e2e.projects import dead_port
+from tests.e2e.projects import SECRETS, dead_port
 
-__all__ = ["project"]
+__all__ = ["ENVIRONMENT", "project"]
+
+ENVIRONMENT = {**SECRETS, "SHOP_TOKEN": "t-1"}
+"""What the project takes its secrets from."""
 
 _TOML = """\
 name = "scenarios"
@@ -73,6 +76,13 @@ reason = "Code"
 [[rules]]
 use = "reasoning"
 reason = "Everything else"
+
+[[kv_namespaces]]
+binding = "VISITS"
+
+[vars]
+REGION = "eu"
+TOKEN = "${{SHOP_TOKEN}}"
 
 [[routes]]
 path = "/api/ai/*"

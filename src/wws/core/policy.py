@@ -175,6 +175,8 @@ class Route:
     models: tuple[str, ...] | None = None
     fresh_auth: float | None = None
     """The greatest age in seconds of the last online check of the session that this route accepts."""
+    cors: tuple[str, ...] = ()
+    """Origins whose pages may read answers: `https://app.example`, `https://*.app.example` or `*`."""
     max_in_flight: int | None = None
     """Requests in progress on this route in one process; None: no limit of its own."""
     aliases: tuple[str, ...] = ()

@@ -291,7 +291,8 @@ def _origins(values: Values) -> dict[str, str]:
 
 
 def _routes(values: Values, functions: Folder) -> tuple[Route, ...]:
-    own: tuple[Route, ...] = _defaults(values, functions)
+    pages = tuple(value(values, "cors.origins"))
+    own = tuple([one if one.to == "origin" else replace(one, cors=pages) for one in _defaults(values, functions)])
     if "routes" in values:
         own = tuple([_route(table, values, functions) for table in values["routes"] if "path" in table and "to" in table])
     return (*own, *_placed(values, functions, own))
@@ -321,6 +322,7 @@ def route(table: Values, values: Values, aliases: tuple[str, ...] = ()) -> Route
         for name in ("methods", "timeout", "mode", "scopes", "models", "fresh_auth", "max_in_flight")
         if name in table
     }
+    pages = value(values, "cors.origins") if kind != "origin" else ()
     return Route(
         path=table["path"],
         to=kind,
@@ -330,6 +332,7 @@ def route(table: Values, values: Values, aliases: tuple[str, ...] = ()) -> Route
         unlimited=limit == OFF,
         cache=_route_cache(table.get("cache", "off"), values),
         aliases=aliases,
+        cors=tuple(table.get("cors", pages)),
         **optional,
     )
 

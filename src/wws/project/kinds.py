@@ -44,6 +44,8 @@ _WORD = re.compile(r"[^\s,][^,\r\n]{0,62}")
 # What the router accepts in a header and in a metric's label: visible ASCII without quotes, commas or spaces.
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}", re.ASCII)
 _HOST = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]*[a-z0-9])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9])?)*", re.ASCII)
+# https://html.spec.whatwg.org/#ascii-serialisation-of-an-origin; a star may stand for the labels below a domain.
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:\*\.)?(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 _PRINTABLE = re.compile(r"[\x20-\x7e]{1,200}")
 _LMDB = re.compile(r"[^?]*[^?/.][^?]*(?:\?map_size=[1-9][0-9]{0,6}[KMG]iB)?")
 _TARGET_NAME = re.compile(r"[\w\[][\w.\[\]-]*(?:/[\w\[][\w.\[\]-]*)*")
@@ -252,6 +254,15 @@ def _rate_or_off(value: object) -> Limit | str:
     return parse(_text(value)) or OFF
 
 
+def _page_origin(value: object) -> str:
+    text = _text(value)
+    if text == "*" or _ORIGIN.fullmatch(text):
+        return text
+    if text.rstrip("/") != text:
+        raise ValueError("an origin has no path and no slash at its end")
+    raise ValueError("an origin is written as browsers send it, in lower case: scheme, host, and a port that is not the scheme's")
+
+
 def _variable(value: object) -> str | int | float | bool | Secret:
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("not a finite number")
@@ -319,6 +330,7 @@ FUNCTION_NAME = Kind("function", 'a function of the folder, such as "api/hello"'
 REACHABLE = many(Kind("host", '"api.internal", "*.corp.example", "10.1.0.0/16"', _reachable), empty=True)
 TARGET = Kind("target", '"ai" | "origin" | "function:NAME" | the name of one of [origins]', _target)
 METHODS = many(Kind("method", "HTTP methods in capitals", _method))
+ORIGINS = many(Kind("origin", '"https://app.example", "https://*.app.example" or "*"', _page_origin), empty=True)
 SCOPES = many(Kind("scope", "scopes", matching(_TOKEN, "a scope is one word")), empty=True)
 WORDS = many(WORD, one=True)
 VARIABLE = Kind("text, number or flag", "a text, a number, true or false", _variable)

@@ -35,6 +35,7 @@ TABLES: dict[str, str] = {
     "auth": "Who may ask: sessions of Supabase Auth. API keys of `wws keys create` work without any of this.",
     "limits": "How often: per user and endpoint. A path pattern in quotes, `default` for all others.",
     "cache": "How long answers are kept where a function or a route asks for it without saying so itself.",
+    "cors": "Which pages of other origins may call the gateway from a browser (CORS). Preflights are answered first.",
     "providers.*": "An AI provider, by a name of your choice.",
     "timeouts": "How long an AI provider may be silent. Also per provider and per model, which take over what they leave out.",
     "providers.*.timeouts": "Timers of this provider, where they differ from `[timeouts]`.",
@@ -143,6 +144,7 @@ KEYS: tuple[Key, ...] = (
     Key("limits./api/ai/chat", k.RATE, '"60/min"', "The chat endpoint."),
     Key("limits./api/ai/generate", k.RATE, '"20/min"', "The generate endpoint."),
     Key("limits.*", k.RATE, None, "Any other path pattern."),
+    Key("cors.origins", k.ORIGINS, "[]", "Their origins, for `ai` routes and functions that do not say so themselves."),
     Key("cache.fresh", _AGE, '"60s"', "Age up to which an answer is served as it is."),
     Key("cache.stale", _AGE, '"300s"', "Age up to which a stale answer may be served while it is refreshed."),
     Key(
@@ -233,6 +235,7 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("routes[].scopes", k.SCOPES, None, "Scopes an API key must hold; left out, the one named like the kind of `to`."),
     Key("routes[].models", k.ALIASES, None, "The aliases allowed here; all where it is left out."),
+    Key("routes[].cors", k.ORIGINS, None, "Origins of pages that may read answers of this route; none where it is `[]`."),
     Key(
         "routes[].max_in_flight",
         k.whole(1, 1_000_000),

@@ -9,9 +9,8 @@ import pytest
 
 from tests.e2e.ask import ask, hello
 from tests.e2e.neighbours import Neighbours
-from tests.e2e.projects import SECRETS
 from tests.scenarios.hosts import Host, host_class
-from tests.scenarios.project import project
+from tests.scenarios.project import ENVIRONMENT, project
 from tests.support.provider import ECHO
 
 
@@ -24,7 +23,7 @@ def around() -> Iterator[Neighbours]:
 @pytest.fixture(params=["hypercorn", "granian"])
 def host(request: pytest.FixtureRequest, around: Neighbours, tmp_path: Path) -> Iterator[Host]:
     made = host_class(request.param)
-    with made(tmp_path, project(around, made.own), SECRETS) as running:
+    with made(tmp_path, project(around, made.own), ENVIRONMENT) as running:
         yield running
 
 

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.hosts.deno.database import FakeDatabase
+from tests.hosts.deno.database import FakeDatabase, web
 from tests.stores.contract import KVContract
 from tests.support.clock import FakeClock
 from wws.errors import StoreError
-from wws.hosts.deno.kv import MAX_VALUE
+from wws.hosts.deno.kv import MAX_VALUE, DenoKV
 from wws.stores import Store
 
 
@@ -62,3 +62,43 @@ async def test_what_deno_refuses_is_told_in_its_words(store: Store, database: Fa
     for asked in (store.get("k"), store.put("k", "v"), store.delete("k"), store.list()):
         with pytest.raises(StoreError, match="database is gone"):
             await asked
+
+
+# remembered for some seconds
+
+
+@pytest.fixture
+def near(database: FakeDatabase, clock: FakeClock) -> DenoKV:
+    return DenoKV(web(), database, clock.time, near=5.0)
+
+
+@pytest.mark.parametrize("key", ["v1:sess:a", "v1:key:a", "v1:gone:a"])
+async def test_what_was_read_of_a_session_or_key_is_believed_for_a_while(
+    near: DenoKV, database: FakeDatabase, clock: FakeClock, key: str
+) -> None:
+    other = DenoKV(web(), database, clock.time)
+    assert await near.get(key) is None
+    await other.put(key, "of another process")
+    assert await near.get(key) is None
+    clock.advance(5.0)
+    assert await near.get(key) == b"of another process"
+    database.calls.clear()
+    assert await near.get(key) == b"of another process"
+    assert database.calls == []
+
+
+async def test_what_this_process_changes_is_seen_at_once(near: DenoKV) -> None:
+    before = near.epoch()
+    await near.put("v1:sess:a", "one")
+    assert await near.get("v1:sess:a") == b"one"
+    await near.put("v1:sess:a", "two")
+    assert await near.get("v1:sess:a") == b"two"
+    await near.delete("v1:sess:a")
+    assert await near.get("v1:sess:a") is None
+    assert near.epoch() > before
+
+
+async def test_other_values_are_read_each_time(near: DenoKV, database: FakeDatabase, clock: FakeClock) -> None:
+    await near.get("ns:VISITS:a")
+    await DenoKV(web(), database, clock.time).put("ns:VISITS:a", "1")
+    assert await near.get("ns:VISITS:a") == b"1"

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from wws.errors import ConfigError
+from wws.errors import ConfigError, WwsError
 from wws.hosts.edge.bundle import read
-from wws.project.targets.deno import build, build_here, load
+from wws.project.targets._deno import VERSION
+from wws.project.targets.deno import PYODIDE, build, build_here, deploy, dev, load
 
 TOML = """\
 name = "shop"
@@ -71,9 +72,7 @@ def test_what_deno_is_told(tmp_path: Path) -> None:
 
 def test_the_versions_are_those_that_are_tested() -> None:
     manifest = json.loads((Path(__file__).parents[3] / "edge" / "package.json").read_text())
-    from wws.project.targets.deno import DENO, PYODIDE
-
-    assert (manifest["dependencies"]["deno"], manifest["dependencies"]["pyodide"]) == (DENO, PYODIDE)
+    assert (manifest["dependencies"]["deno"], manifest["dependencies"]["pyodide"]) == (VERSION, PYODIDE)
 
 
 def test_no_secret_is_shipped_and_each_is_asked_for(tmp_path: Path) -> None:
@@ -139,3 +138,45 @@ def test_an_address_of_a_network_of_one_s_own_is_reached(tmp_path: Path) -> None
 def test_a_process_on_this_machine_reaches_it(tmp_path: Path) -> None:
     project = load(config(tmp_path, TOML.replace("http://app:3000", "http://127.0.0.1:3000")), PLANTED)
     assert (build_here(project, None).path / "main.ts").is_file()
+
+
+# calling deno
+
+
+@pytest.fixture
+def tool(tmp_path: Path) -> Path:
+    """A stand-in for deno that notes how it was called; the edge tests call the real one."""
+    script = tmp_path / "node_modules" / ".bin" / "deno"
+    script.parent.mkdir(parents=True)
+    script.write_text('#!/bin/sh\n{ pwd; echo "$@"; env; } >> "$(dirname "$0")/../../called"\nexit 3\n')
+    script.chmod(0o755)
+    return tmp_path / "called"
+
+
+def test_dev_runs_it_with_the_project_s_own_secrets(tmp_path: Path, tool: Path) -> None:
+    toml = TOML.replace("http://app:3000", "http://127.0.0.1:3000") + '[server]\nlisten = "127.0.0.1:9001"\n'
+    (tmp_path / ".dev.vars").write_text("SHOP_TOKEN=from-dev-vars\n")
+    environ = {"PATH": "/usr/bin:/bin", "SUPABASE_KEY": "sb", "ZAI_API_KEY": "zai"}
+    assert dev(load(config(tmp_path, toml), environ), environ) == 3
+    folder, arguments, *given = tool.read_text().splitlines()
+    assert folder == str(tmp_path / ".wws" / "deno")
+    assert arguments.startswith("run --allow-net") and arguments.endswith(" main.ts")
+    assert {"WWS_LISTEN=127.0.0.1:9001", "SHOP_TOKEN=from-dev-vars", "ZAI_API_KEY=zai"} <= set(given)
+    assert f"WWS_KV={tmp_path}/.wws/deno.sqlite3" in given
+    assert any(line.startswith("WWS_PEPPER=") and len(line) >= 75 for line in given)
+
+
+@pytest.mark.parametrize(("dry_run", "arguments"), [(True, "check main.ts keys.ts snapshot.ts"), (False, "deploy --prod")])
+def test_deploy_calls_it_in_what_was_built(tmp_path: Path, tool: Path, dry_run: bool, arguments: str) -> None:
+    project = load(config(tmp_path), PLANTED)
+    assert deploy(project, build(project, None), dry_run) == 3
+    called = tool.read_text().splitlines()
+    assert called[:2] == [str(tmp_path / ".wws" / "deno"), arguments]
+    assert called.count(arguments) == 1, "what fails is not gone on with"
+
+
+def test_without_deno_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    project = load(config(tmp_path), PLANTED)
+    with pytest.raises(WwsError, match="npm install --global deno@"):
+        deploy(project, build(project, None), True)

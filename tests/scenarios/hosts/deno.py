@@ -26,7 +26,7 @@ class DenoHost(Program):
     def __init__(self, folder: Path, toml: str, env: dict[str, str]) -> None:
         self.built = folder / "built"
         own = {"WWS_PEPPER": "a pepper of the tests, 32 bytes..", "WWS_KV": str(folder / "kv.sqlite3")}
-        super().__init__(folder, toml, {**env, **own}, lambda port: [*RUN, str(self.built / "main.ts")])
+        super().__init__(folder, toml, {**own, **env}, lambda port: [*RUN, str(self.built / "main.ts")])
         self.env = environment({**self.env, "WWS_LISTEN": f"127.0.0.1:{self.port}"})
 
     def __enter__(self) -> Self:

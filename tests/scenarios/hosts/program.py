@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from http.client import HTTPConnection
 from pathlib import Path
@@ -41,8 +42,11 @@ class Program:
         self._command = command
         self._output = folder / "output.txt"
         self.process: subprocess.Popen[bytes] | None = None
+        self.cold = 0.0
+        """Seconds from the start of the process to its first answer."""
 
     def __enter__(self) -> Self:
+        began = time.monotonic()
         with self._output.open("ab") as output:
             self.process = subprocess.Popen(
                 list(self._command(self.port)),
@@ -53,6 +57,7 @@ class Program:
                 start_new_session=True,  # some servers have worker processes: they are ended together
             )
         until(self._answers, "the first answer", _PATIENCE)
+        self.cold = time.monotonic() - began
         return self
 
     def _answers(self) -> bool:

@@ -16,3 +16,6 @@ class ServerHost(Gateway):
 
     def __init__(self, folder: Path, toml: str, env: dict[str, str]) -> None:
         super().__init__(folder, toml, env=env)
+
+    def __exit__(self, *_: object) -> None:
+        assert self.stop() == 0, self.stderr  # there are tracebacks: of functions that fail because they are to

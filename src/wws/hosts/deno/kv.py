@@ -18,6 +18,8 @@ from struct import Struct
 from typing import Final
 
 from wws.bindings import KeyPage
+from wws.core.auth.apikey import KEY_PREFIX
+from wws.core.auth.session import SESSION_PREFIX
 from wws.errors import StoreError
 from wws.hosts.deno.database import MAX_BYTES, STAMP, Database
 from wws.hosts.edge.web import Web
@@ -36,19 +38,50 @@ _LAST = "\U0010ffff"  # comes after every character that a key has
 _AT_ONCE: Final = 8
 
 
-class DenoKV:
-    """The values of one database. Raises `StoreError` for what Deno KV refuses or cannot do."""
+_REMEMBERED: Final = (KEY_PREFIX, SESSION_PREFIX, "v1:gone")
+"""Beginnings of the names that are remembered with `near`: sessions, API keys, and what says that one of them is gone."""
+_NEAR_KEYS: Final = 4096
+_NEAR_VALUE: Final = 4096
 
-    __slots__ = ("_database", "_time", "_web")
+
+class DenoKV:
+    """The values of one database. Raises `StoreError` for what Deno KV refuses or cannot do.
+
+    With `near` what was read of sessions and API keys is taken for true for so many seconds in this process, unless the process
+    itself changes it: a read less, or two, in nearly every request.
+    """
+
+    __slots__ = ("_database", "_epoch", "_known", "_near", "_time", "_web")
     consistency = "strong; reads and writes go to the database's primary region"
 
-    def __init__(self, web: Web, database: Database, time: Callable[[], float]) -> None:
+    def __init__(self, web: Web, database: Database, time: Callable[[], float], near: float = 0.0) -> None:
         self._web = web
         self._database = database
         self._time = time
+        self._near = near
+        self._known: dict[str, tuple[float, bytes | None]] = {}  # until when it is taken for true, and the value
+        self._epoch = 0
+
+    def epoch(self) -> int:
+        """See `KV`: another number after what this process has changed. What others change is seen within `near` in any case."""
+        return self._epoch
 
     async def get(self, key: str) -> bytes | None:
         """See `KV`."""
+        if not self._near or not key.startswith(_REMEMBERED):
+            return await self._get(key)
+        now = self._time()
+        known = self._known.get(key)
+        if known is not None and now < known[0]:
+            return known[1]
+        epoch, value = self._epoch, await self._get(key)
+        if epoch == self._epoch and len(value or b"") <= _NEAR_VALUE:
+            if len(self._known) >= _NEAR_KEYS:
+                self._known.clear()
+            self._known[key] = now + self._near, value
+        return value
+
+    async def _get(self, key: str) -> bytes | None:
         found = await self._record(key)
         if found is None:
             return None
@@ -59,6 +92,7 @@ class DenoKV:
 
     async def put(self, key: str, value: bytes | str, expiration_ttl: float | None = None, *, durable: bool = False) -> None:
         """See `KV`. What Deno KV has taken is durable."""
+        self._changed(key)
         data = value.encode() if isinstance(value, str) else value
         if len(data) > MAX_VALUE:
             raise StoreError(f"the value has {len(data)} bytes; allowed on Deno KV: {MAX_VALUE}")
@@ -70,12 +104,15 @@ class DenoKV:
         else:
             record = _HEAD.pack(expires, _CUT) + await self._cut(data, ttl)
         await self._write(_VALUES, key, record, ttl)
+        self._changed(key)  # whoever read while it was written has the value before
         await self._forget(former)
 
     async def delete(self, key: str) -> None:
         """See `KV`."""
+        self._changed(key)
         former = await self._parts_of(key)
         await self._remove(_VALUES, key)
+        self._changed(key)
         await self._forget(former)
 
     async def list(self, prefix: str = "", cursor: str | None = None, limit: int = 1000) -> KeyPage:
@@ -96,6 +133,11 @@ class DenoKV:
                 break
             start = rows[-1][0] + "\0"
         return KeyPage(keys[:limit], keys[limit - 1] if len(keys) > limit else None)
+
+    def _changed(self, key: str) -> None:
+        if key.startswith(_REMEMBERED):
+            self._known.pop(key, None)
+            self._epoch += 1
 
     # records
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import random
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -20,6 +21,7 @@ from wws.hosts.deno.keys import run
 from wws.hosts.deno.kv import DenoKV
 from wws.hosts.edge.app import EdgeApp, assemble
 from wws.hosts.edge.bundle import PEPPER, Bundle, read
+from wws.hosts.edge.functions import functions_of
 from wws.hosts.edge.plain import from_plain
 from wws.hosts.edge.web import Web
 from wws.providers import make_providers
@@ -29,8 +31,17 @@ __all__ = ["Served", "keys", "start", "warm"]
 _log = logging.getLogger("wws.deno")
 
 
+NEAR = 5.0
+"""Seconds for which a process believes what it has read of sessions and API keys."""
+FUNCTIONS = "/wws.zip/functions"
+"""Where the glue has put the project's functions."""
+
+
 def warm(data: str) -> None:
-    """Before a memory snapshot is taken: everything is imported by now, and the bundle has been read once, without a secret."""
+    """Before a memory snapshot is taken: everything is imported by now, and the bundle has been read once, without a secret.
+
+    The project's functions are not imported: a token that one draws at import would be the same in every process.
+    """
     from_plain(Bundle, json.loads(data))
 
 
@@ -55,10 +66,14 @@ async def keys(data: str, database: Database, secret: Callable[[str], Any], argu
 
 
 def _app(bundle: Bundle, pepper: bytes, database: Database) -> EdgeApp:
+    sys.path.append(FUNCTIONS)  # at the end: names of the standard library mean that
     web, clock = Web(js, pyodide.ffi), SystemClock()
-    kv, counter = DenoKV(web, database, clock.time), DenoCounter(web, database, clock.time)
+    functions = functions_of(bundle.functions)
+    kv, counter = DenoKV(web, database, clock.time, NEAR), DenoCounter(web, database, clock.time)
     providers = make_providers(bundle.policy, clock)
-    return assemble(web, bundle, pepper, kv=kv, counter=counter, providers=providers, clock=clock, write=js.console.log)
+    return assemble(
+        web, bundle, pepper, kv=kv, counter=counter, providers=providers, functions=functions, clock=clock, write=js.console.log
+    )
 
 
 class Served:

@@ -144,6 +144,8 @@ class Connection:
             self._run.cancel()
         if self._pump is not None:
             self._pump.abort()
+        # It and its parser hold each other: without this each closed connection would wait for the collector.
+        self._parser = _DEAF
 
     def eof_received(self) -> bool:
         """The client has closed its sending side, and is taken for gone: what runs for it is cancelled.

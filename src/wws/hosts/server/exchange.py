@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from wws.hosts.server.connection import Transport
     from wws.hosts.server.pool import Pool
 
+_SPENT: Final = httptools.HttpResponseParser(object())
+"""In place of the parser of a connection that is closed."""
 _SWITCHING: Final = 101
 _MAX_TRAILERS: Final = 100
 
@@ -215,6 +217,7 @@ class UpstreamConnection:
             else:
                 self.fail(self.cut_short())
         self._pool.gone(self)
+        self.parser = _SPENT  # it and its parser hold each other, which only the collector would notice
 
     def eof_received(self) -> bool:
         return False

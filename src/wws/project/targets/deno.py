@@ -13,24 +13,28 @@ import gzip
 import io
 import json
 import os
+import secrets
 import zipfile
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import wws
-from wws.hosts.edge.bundle import names, written
+from wws.hosts.edge.bundle import PEPPER, names, written
+from wws.project.environment import read_environment
 from wws.project.settings import Project
 from wws.project.targets import Built
+from wws.project.targets._deno import VERSION, deno
 from wws.project.targets._folder import package, write
+from wws.project.targets._functions import FOLDER as FUNCTIONS
+from wws.project.targets._functions import sources
 from wws.project.targets._limits import Reach, refusals, warnings
 from wws.project.targets._plain import edge_project
 
-__all__ = ["DENO", "PYODIDE", "build", "build_here", "load"]
+__all__ = ["PYODIDE", "build", "build_here", "deploy", "dev", "load"]
 
 FOLDER = Path(".wws") / "deno"
 ENTRY = "wws.hosts.deno.main"
-DENO = "2.9.6"
 PYODIDE = "314.0.7"
 """Its memory snapshots are no public interface: another version has to be tried first."""
 MEMORY = 768
@@ -48,15 +52,16 @@ STORES = {
 """Stores by the beginning of their address, and why each is refused."""
 
 _PERMISSIONS = "--allow-net --allow-read --allow-write --allow-env"
-_TASKS = {
-    "snapshot": "deno run --allow-read --allow-write=snapshot.bin --allow-env snapshot.ts",
-    "start": f"deno run {_PERMISSIONS} main.ts",
-    "keys": f"deno run {_PERMISSIONS} keys.ts",
+_RUN = {
+    "snapshot": "run --allow-read --allow-write=snapshot.bin --allow-env snapshot.ts",
+    "start": f"run {_PERMISSIONS} main.ts",
+    "keys": f"run {_PERMISSIONS} keys.ts",
 }
+"""Deno's arguments by the name of the task."""
 _DOCKERFILE = f"""\
 # Written by `wws build --target deno`.
 #   docker build -t gateway . && docker run -p 8787:8787 -v gateway:/data --env-file .env gateway
-FROM denoland/deno:{DENO}
+FROM denoland/deno:{VERSION}
 WORKDIR /app
 COPY . .
 RUN deno install && deno task snapshot && mkdir -p /data && chown deno:deno /data
@@ -84,16 +89,46 @@ def build_here(project: Project, out: Path | None) -> Built:
     return _build(project, out, "machine")
 
 
+def deploy(project: Project, done: Built, dry_run: bool) -> int:
+    """Calls `deno deploy` on what was built; the exit status. Raises `WwsError` when there is no deno.
+
+    A dry run does here what is done there: TypeScript is checked, Python is started, and its snapshot made.
+    """
+
+    def run(*arguments: str) -> int:
+        return deno(done.path, arguments, os.environ, project.folder)
+
+    if not dry_run:
+        return run("deploy", "--prod")
+    return run("check", "main.ts", "keys.ts", "snapshot.ts") or run(*_RUN["snapshot"].split())
+
+
+def dev(project: Project, environ: Mapping[str, str]) -> int:
+    """Builds the project and serves it by Deno at `[server] listen`; the exit status. Raises `WwsError` when there is no deno.
+
+    Secrets are those of the environment and of `.dev.vars`; values are kept in `.wws/deno.sqlite3`.
+    """
+    done = build_here(project, None)
+    source = read_environment(project.folder, environ, [])
+    wanted = names(edge_project(project.path, environ, STORES).bundle())
+    values = {name: value for name in wanted if (value := source.get(name)) is not None}
+    values.setdefault(PEPPER, secrets.token_hex(32))
+    database = (project.folder / ".wws" / "deno.sqlite3").resolve()
+    own = {"WWS_LISTEN": str(project.server.listen), "WWS_KV": str(database), "DENO_NO_UPDATE_CHECK": "1"}
+    return deno(done.path, _RUN["start"].split(), {**environ, **values, **own}, project.folder)
+
+
 def _build(project: Project, out: Path | None, reach: Reach) -> Built:
     edge = edge_project(project.path, os.environ, STORES)
     for refusal in refusals(edge, reach):
         edge.refuse(*refusal)
     edge.check()
     bundle = edge.bundle()
-    files: dict[str, bytes] = {file.name: file.read_bytes() for file in sorted(_GLUE.glob("*.ts"))}
+    files: dict[str, bytes] = {file.name: file.read_bytes() for file in sorted(_GLUE.iterdir())}
     files[_MARK] = _json(configuration())
     files["bundle.json"] = _json(written(bundle))
-    files["python.zip"] = archive(package([ENTRY]))
+    functions = {f"{FUNCTIONS}/{path}": text for path, text in sources(edge.project.functions).items()}
+    files["python.zip"] = archive({**package([ENTRY]), **functions})
     files["Dockerfile"] = _DOCKERFILE.encode()
     files[".dockerignore"] = b"node_modules\nsnapshot.bin\n*.sqlite3*\n"
     folder = project.folder / FOLDER if out is None else out
@@ -119,7 +154,7 @@ def configuration() -> dict[str, Any]:
             "no-legacy-abort",
         ],  # the last: a request is aborted when its client leaves, and not when it is answered
         "fmt": {"lineWidth": 130},
-        "tasks": _TASKS,
+        "tasks": {name: f"deno {arguments}" for name, arguments in _RUN.items()},
         "deploy": {
             "install": "deno install",
             "build": "deno task snapshot",
@@ -129,10 +164,14 @@ def configuration() -> dict[str, Any]:
 
 
 def archive(files: Mapping[str, bytes]) -> bytes:
-    """A zip archive that Python imports from, the same bytes for the same files."""
+    """A zip archive that Python imports from, the same bytes for the same files.
+
+    A folder has an entry of its own: without one it is no package for Python, where it has no `__init__.py`.
+    """
+    folders = {f"{parent.as_posix()}/": b"" for name in files for parent in PurePosixPath(name).parents if parent.name}
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as packed:
-        for name, data in sorted(files.items()):
+        for name, data in sorted({**folders, **files}.items()):
             packed.writestr(zipfile.ZipInfo(name, _TIME), data)
     return out.getvalue()
 

@@ -1,0 +1,87 @@
+"""The folder for Deno, before Deno itself: its TypeScript, its snapshot, a start without one, and counts of two processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.e2e.ask import ask
+from tests.e2e.crowd import CROWD, crowd
+from tests.e2e.neighbours import Neighbours
+from tests.edge.deno import DENO, MODULES, OPTIONS, environment
+from tests.project.functions.write import write
+from tests.scenarios.functions import FILES
+from tests.scenarios.hosts.deno import DenoHost, PlainDenoHost
+from tests.scenarios.project import ENVIRONMENT, project
+
+from wws.project.targets.deno import build, deploy, load
+
+GLUE = Path(__file__).parents[2] / "src" / "wws" / "hosts" / "deno" / "glue"
+SHOP = '[origin]\nurl = "https://shop.example"\n[[routes]]\npath = "/*"\nto = "origin"\n'
+
+
+@pytest.fixture(scope="module")
+def neighbours() -> Iterator[Neighbours]:
+    with Neighbours() as around:
+        yield around
+
+
+def deno(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(DENO), *arguments], cwd=folder, env=environment({}), capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize("words", [("check",), ("fmt", "--check"), ("lint",)], ids=lambda words: words[0])
+def test_the_glue_is_typed_formatted_and_linted(tmp_path: Path, words: tuple[str, ...]) -> None:
+    (tmp_path / "wws.toml").write_text(SHOP)
+    folder = build(load(tmp_path / "wws.toml", os.environ), None).path
+    (folder / "node_modules").symlink_to(MODULES)
+    options = OPTIONS[:2] if words == ("check",) else ()
+    done = deno(folder, *words, *options, *sorted(path.name for path in GLUE.glob("*.ts")))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_dry_run_of_a_deployment_makes_the_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "node_modules" / ".bin").mkdir(parents=True)
+    (tmp_path / "node_modules" / ".bin" / "deno").symlink_to(DENO)
+    (tmp_path / "wws.toml").write_text(SHOP)
+    monkeypatch.setenv("DENO_NO_UPDATE_CHECK", "1")
+    loaded = load(tmp_path / "wws.toml", os.environ)
+    done = build(loaded, None)
+    lock = (done.path / "deno.lock").read_bytes()
+    assert deploy(loaded, done, True) == 0
+    assert (done.path / "snapshot.bin").stat().st_size > 20_000_000
+    assert (done.path / "deno.lock").read_bytes() == lock, "what is installed is what the lock file says"
+
+
+def test_it_starts_without_a_snapshot_too(tmp_path: Path, neighbours: Neighbours) -> None:
+    write(tmp_path / "functions", FILES)
+    with PlainDenoHost(tmp_path, project(neighbours, ""), ENVIRONMENT) as host:
+        assert not (host.built / "snapshot.bin").exists()
+        token = neighbours.supabase.mint()
+        assert ask(host.url, "/private/page", token=token).status == 200
+        assert ask(host.url, "/fn/api/7").body == b"7!"
+
+
+def test_two_processes_on_one_database_count_together(tmp_path: Path, neighbours: Neighbours) -> None:
+    toml, shared = project(neighbours, ""), {**ENVIRONMENT, "WWS_KV": str(tmp_path / "kv.sqlite3")}
+    for name in ("first", "second"):
+        write(tmp_path / name / "functions", FILES)
+    with DenoHost(tmp_path / "first", toml, shared) as first, DenoHost(tmp_path / "second", toml, shared) as second:
+        token = neighbours.supabase.mint()
+        assert ask(first.url, "/private/page", token=token).status == 200
+        [statuses] = crowd([first.url, second.url], "/five/things", [token])
+        assert statuses == {200: 5, 429: CROWD - 5}
+
+
+def test_a_secret_that_is_missing_is_named(tmp_path: Path) -> None:
+    (tmp_path / "wws.toml").write_text(SHOP)
+    folder = build(load(tmp_path / "wws.toml", os.environ), None).path
+    (folder / "node_modules").symlink_to(MODULES)
+    done = deno(folder, "run", *OPTIONS, "main.ts")
+    assert done.returncode == 1
+    assert "WWS_PEPPER: not set on the platform" in done.stderr

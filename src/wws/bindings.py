@@ -26,6 +26,7 @@ from wws.core.limit.decision import Decision
 from wws.core.policy import ModelRef, Policy, Timeouts
 from wws.core.queue.delivery import Settlement
 from wws.core.queue.message import Counts, Message
+from wws.core.resilience.gate import Places
 from wws.core.trail import Trail
 from wws.http import Body, Headers, Outcome, Pair, Request, Response
 
@@ -347,6 +348,16 @@ class Secrets:
     pepper: bytes = field(repr=False)
 
 
+Shares = Callable[[str, str, int], tuple[int, Places | None]]
+"""Given a provider, a model and how many requests it takes at a time: how many of them may be this process's, and where
+several processes share them."""
+
+
+def alone(provider: str, model: str, limit: int) -> tuple[int, Places | None]:
+    """All places are this process's own."""
+    return limit, None
+
+
 @dataclass(slots=True)
 class Services:
     """What a host has put together for one configuration."""
@@ -364,6 +375,8 @@ class Services:
     """Whether requests may wait for one another's I/O; Cloudflare Workers forbid it."""
     observe: Callable[[Request, Context, int, Outcome, int], None] = lambda request, ctx, status, outcome, sent: None
     """Told once of every finished request: its status, how it ended, body bytes sent."""
+    places: Shares = alone
+    """What this process may take of the places that `concurrency` gives a model."""
     measure: Callable[[str, tuple[str, ...], float], None] = lambda name, labels, value: None
     """Told of what is counted beside requests: `COOLDOWNS` (provider, model, error_type; 1), `QUEUE_WAIT` (provider, model;
     seconds) and `LIMIT_DEGRADED` (rule; 1)."""
@@ -371,6 +384,8 @@ class Services:
     """What works differently just now because something the gateway depends on fails, as `/readyz` names it."""
     resolve: Callable[[str, int], Awaitable[list[str]]] | None = None
     """The IP addresses of a host and port; None where the platform resolves by itself. Raises `ConnectFailed`."""
+    assets: Any = None
+    """The project's public files, a `wws.functions.static.Files`; None where there are none, or the platform serves them."""
     functions: Mapping[str, Any] = field(default_factory=dict)
     """The project's functions by name, each a `wws.functions.invoke.Function`."""
     state: dict[str, Any] = field(default_factory=dict)

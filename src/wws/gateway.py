@@ -5,7 +5,7 @@
     auth_guard    who is it                 -> user, or 401/403/503
     rate_limiter  may they, now             -> remaining, or 429 + Retry-After
     cache_manager fresh | stale + refresh in background | miss
-    relay         ai: model_router -> attempts over providers;  origin: proxy;  function: the project's own code
+    relay         ai: model_router -> attempts over providers;  origin: proxy;  function: the project's own code;  static: a file
 
 Each step is a decision in `core` and a short async step in `functions`. A step that will not let the request pass raises
 a `Refusal`, which becomes the answer here. What every step did is written into `ctx.trail`, and from there into the
@@ -21,7 +21,7 @@ from typing import Final
 
 from wws.bindings import Context, Env
 from wws.core.limit.fields import LimitFields
-from wws.core.policy import Limit, Policy, Route
+from wws.core.policy import BEHIND, Limit, Policy, Route
 from wws.core.route import cors
 from wws.core.route.table import Table, suspicious
 from wws.core.wire import notes
@@ -33,6 +33,7 @@ from wws.functions.invoke import invoke
 from wws.functions.rate_limiter import LimitResult, address_limiter, blocked, counted, give_back, rate_limiter
 from wws.functions.refuse import refuse
 from wws.functions.relay import relay_origin
+from wws.functions.static import has_file, serve_file
 from wws.http import Headers, Outcome, Pair, Request, Response, Stream
 
 __all__ = ["Gateway"]
@@ -118,6 +119,8 @@ class Gateway:
         if route.to == "ai":
             ctx.trail.cache_status, ctx.trail.cache_outcome = "fwd=bypass", "bypass"
             return await relay_ai(request, env, ctx, route)
+        if route.to == "static":
+            return await serve_file(request, env, ctx)
         if route.to == "function" and route.cache.mode == "off":
             return await invoke(request, env, ctx, route)
         return await self._cached(request, env, ctx, route)
@@ -132,6 +135,8 @@ class Gateway:
             if match.allowed_methods:
                 raise Refusal("method_not_allowed", allow=match.allowed_methods)
             raise Refusal("not_found")
+        if route.fallback is not None and not has_file(request, self.env):
+            route = BEHIND
         request.route = route
         request.params = match.params
         if route.timeout is not None:

@@ -386,6 +386,7 @@ def test_a_project_is_plain_data() -> None:
         "vars",
         "warnings",
         "services",
+        "public",
         "functions",
         "kv",
     }

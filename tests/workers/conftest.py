@@ -26,7 +26,8 @@ store = "lmdb:./state"
 [providers.sandbox]
 [providers.slow]
 kind = "openai"
-base_url = "{provider}"
+base_url = "{url}"
+{provider}
 [models]
 code = ["sandbox/coder"]
 reasoning = ["sandbox/thinker"]
@@ -69,9 +70,12 @@ def begin(tmp_path: Path, around: Neighbours) -> Iterator[Begin]:
             port: int = 0,
             server: str = "",
             more: str = "",
+            provider: str = "",
             folder: str = "crew",
         ) -> Gateway:
-            toml = PROJECT.format(workers=workers, limit=limit, port=port, server=server, more=more, provider=around.main.url)
+            toml = PROJECT.format(
+                workers=workers, limit=limit, port=port, server=server, more=more, url=around.main.url, provider=provider
+            )
             return stack.enter_context(Gateway(tmp_path / folder, toml))
 
         yield start

@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tests.e2e.ask import ask, hello
 from tests.e2e.neighbours import Neighbours
@@ -99,6 +100,31 @@ def _running(load: Load) -> int:
     load.go_on(40)
     load._once = once
     return len(seen)
+
+
+def test_a_provider_gets_no_more_at_a_time_than_it_takes(begin: Begin, around: Neighbours) -> None:
+    busy: list[int] = [0, 0]
+
+    async def watched(exchange: Any) -> None:
+        busy[0] += 1
+        busy[1] = max(busy)
+        try:
+            await slow(exchange)
+        finally:
+            busy[0] -= 1
+
+    around.main.script("paced", watched)
+    gateway = begin(provider="concurrency = 2\nqueue = 100")
+    key = gateway.create_key()["key"]
+    with Load(8, chat(gateway.url, key, model="paced")) as load:
+        load.go_on(30)
+        [route] = [route for route in status(gateway)["upstreams"] if route["model"] == "paced"]
+        victim = pids(gateway)[0]
+        os.kill(victim, signal.SIGKILL)
+        load.go_on(20)
+    assert busy[1] == 2
+    assert route["places"]["limit"] == 2 and route["places"]["in_use"] <= 2
+    assert load.results[200] > 40 and sum(load.failures.values()) <= 8, load.results
 
 
 def test_a_worker_that_is_told_to_end_finishes_and_is_replaced(begin: Begin) -> None:

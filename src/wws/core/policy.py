@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 __all__ = [
+    "BEHIND",
     "Attempts",
     "AuthPolicy",
     "CachePolicy",
@@ -160,7 +161,7 @@ class Route:
     """One of `[[routes]]`. `to` is the kind, `target` the name of the origin or function (None: the only one)."""
 
     path: str
-    to: Literal["ai", "origin", "function"]
+    to: Literal["ai", "origin", "function", "static"]
     target: str | None = None
     methods: tuple[str, ...] | None = None
     auth: Literal["required", "optional", "none"] = "optional"
@@ -181,6 +182,8 @@ class Route:
     """Requests in progress on this route in one process; None: no limit of its own."""
     aliases: tuple[str, ...] = ()
     """Further paths of the same route: one policy, one count."""
+    fallback: Literal["origin"] | None = None
+    """Of a `static` route: who answers where there is no file, as the default route to it says (`BEHIND`)."""
 
 
 DEFAULT_ROUTES: Final = (
@@ -188,6 +191,8 @@ DEFAULT_ROUTES: Final = (
     Route("/v1/*", "ai", auth="required"),
     Route("/*", "origin", auth="optional", cache=CachePolicy("obey-origin")),
 )
+
+BEHIND: Final = DEFAULT_ROUTES[-1]
 
 DEFAULT_MODELS: Final[dict[str, tuple[ModelRef, ...]]] = {
     "code": (ModelRef("synthetic", "hf:deepseek-ai/DeepSeek-V3"), ModelRef("zai", "glm-4-flash")),

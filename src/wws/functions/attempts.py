@@ -33,6 +33,7 @@ from wws.http import Request, Response
 
 __all__ = ["Asked", "attempts"]
 
+_LOOK: Final = 0.02  # seconds between two looks at places that other processes hold
 _new: Final = tuple.__new__  # the constructor of a NamedTuple costs three times as much, and this runs for every request
 
 
@@ -314,7 +315,7 @@ async def _place(gate: Gate, upstream: Upstream, elsewhere: bool, env: Env, ctx:
     if ticket is None:
         return False
     try:
-        await asyncio.wait_for(woken, until - now)
+        await _turn(gate, woken, until, clock)
     except TimeoutError:
         upstream.waited(until - now)
         return not gate.give_up(ticket)
@@ -325,6 +326,20 @@ async def _place(gate: Gate, upstream: Upstream, elsewhere: bool, env: Env, ctx:
         raise
     upstream.waited(clock.monotonic() - now)
     return ticket.state == ADMITTED
+
+
+async def _turn(gate: Gate, woken: asyncio.Future[None], until: float, clock: Clock) -> None:
+    """Waits to be woken. Raises `TimeoutError` at `until`."""
+    if gate.shared is None:
+        await asyncio.wait_for(woken, until - clock.monotonic())
+        return
+    while not woken.done():
+        left = until - clock.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        await asyncio.wait({woken}, timeout=min(left, _LOOK))
+        if not woken.done():
+            gate.look(clock.monotonic())
 
 
 def _wake(woken: asyncio.Future[None]) -> None:

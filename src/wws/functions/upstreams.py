@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 
-from wws.bindings import COOLDOWNS, QUEUE_WAIT, Env, Provider
+from wws.bindings import COOLDOWNS, QUEUE_WAIT, Env, Provider, Shares, alone
 from wws.core.policy import ModelRef, Policy, ProviderConfig, Timeouts
 from wws.core.resilience import quota
 from wws.core.resilience.backoff import RetryBudget
@@ -54,14 +54,20 @@ class Upstream:
     __slots__ = ("_guarded", "_measure", "account", "breaker", "gate", "plain_only", "provider", "ref", "timeouts")
 
     def __init__(
-        self, ref: ModelRef, provider: Provider, account: Account, policy: Policy, measure: Measure = _unmeasured
+        self,
+        ref: ModelRef,
+        provider: Provider,
+        account: Account,
+        policy: Policy,
+        measure: Measure = _unmeasured,
+        places: Shares = alone,
     ) -> None:
         self.ref = ref
         self.provider = provider
         self.account = account
         self.timeouts = timeouts_of(ref, policy)
         self.breaker = Breaker()
-        self.gate = _gate(policy.providers.get(ref.provider))
+        self.gate = _gate(ref, policy.providers.get(ref.provider), places)
         self.plain_only = False
         self._guarded = policy.attempts.breaker
         self._measure = measure
@@ -148,10 +154,13 @@ class Upstream:
 class Upstreams:
     """All routes of one process, made when they are first used."""
 
-    __slots__ = ("_accounts", "_measure", "_policy", "_providers", "_routes", "count")
+    __slots__ = ("_accounts", "_measure", "_places", "_policy", "_providers", "_routes", "count")
 
-    def __init__(self, policy: Policy, providers: Mapping[str, Provider], measure: Measure = _unmeasured) -> None:
+    def __init__(
+        self, policy: Policy, providers: Mapping[str, Provider], measure: Measure = _unmeasured, places: Shares = alone
+    ) -> None:
         self._policy = policy
+        self._places = places
         self._measure = measure
         self._providers = providers
         self._routes: dict[str, dict[str, Upstream]] = {}
@@ -173,7 +182,7 @@ class Upstreams:
         account = self._accounts.get(ref.provider)
         if account is None:
             account = self._accounts[ref.provider] = Account(ref.provider, self._policy)
-        made = Upstream(ref, self._providers[ref.provider], account, self._policy, self._measure)
+        made = Upstream(ref, self._providers[ref.provider], account, self._policy, self._measure, self._places)
         self._routes.setdefault(ref.provider, {})[ref.model] = made
         self.count += 1
         return made
@@ -211,7 +220,7 @@ def upstreams_of(env: Env) -> Upstreams:
     """The routes of this host; made once."""
     known: Upstreams | None = env.wws.state.get(_STATE)
     if known is None:
-        known = env.wws.state[_STATE] = Upstreams(env.wws.policy, env.wws.providers, env.wws.measure)
+        known = env.wws.state[_STATE] = Upstreams(env.wws.policy, env.wws.providers, env.wws.measure, env.wws.places)
     return known
 
 
@@ -225,10 +234,13 @@ def timeouts_of(ref: ModelRef, policy: Policy) -> Timeouts:
     return policy.timeouts if provider is None else provider.timeouts
 
 
-def _gate(config: ProviderConfig | None) -> Gate | None:
+def _gate(ref: ModelRef, config: ProviderConfig | None, places: Shares) -> Gate | None:
     if config is None:
         return None
     limit = config.concurrency
     if limit is None and config.kind == _PER_PACK:
         limit = config.packs
-    return None if limit is None else Gate(limit, config.queue)
+    if limit is None:
+        return None
+    most, shared = places(ref.provider, ref.model, limit)
+    return Gate(most, config.queue, shared)

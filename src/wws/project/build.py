@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from wws.core.policy import (
+    BEHIND,
     DEFAULT_MODELS,
     DEFAULT_ROUTES,
     DEFAULT_RULES,
@@ -98,8 +99,8 @@ def admin(values: Values) -> AdminSettings:
     return AdminSettings(tokens, value(values, "admin.keep"), value(values, "admin.bundle_limit"))
 
 
-def policy(values: Values, functions: Folder | None = None) -> Policy:
-    """The policy, with the routes of the functions folder among its own."""
+def policy(values: Values, functions: Folder | None = None, public: bool = False) -> Policy:
+    """The policy, with the routes of the functions folder among its own. `public`: there are files to be served."""
     timeouts = _timeouts(values.get("timeouts", {}), Timeouts(**{name: value(values, f"timeouts.{name}") for name in _TIMERS}))
     providers = _providers(values.get("providers", {}), timeouts)
     models = _models(values, providers)
@@ -117,7 +118,7 @@ def policy(values: Values, functions: Folder | None = None) -> Policy:
         rules=_rules(values, models),
         origins=_origins(values),
         origin_timeouts=_origin_timeouts(values),
-        routes=_routes(values, functions or Folder(Path())),
+        routes=_routes(values, functions or Folder(Path()), public),
         json_limit=value(values, "server.json_limit"),
         json_depth=value(values, "server.json_depth"),
         function_timeout=value(values, "functions.timeout"),
@@ -290,20 +291,25 @@ def _origins(values: Values) -> dict[str, str]:
     return {"default": url, **origins} if url is not None else origins
 
 
-def _routes(values: Values, functions: Folder) -> tuple[Route, ...]:
+def _routes(values: Values, functions: Folder, public: bool) -> tuple[Route, ...]:
     pages = tuple(value(values, "cors.origins"))
-    own = tuple([one if one.to == "origin" else replace(one, cors=pages) for one in _defaults(values, functions)])
+    own = tuple([one if one.to == "origin" else replace(one, cors=pages) for one in _defaults(values, functions, public)])
     if "routes" in values:
         own = tuple([_route(table, values, functions) for table in values["routes"] if "path" in table and "to" in table])
     return (*own, *_placed(values, functions, own))
 
 
-def _defaults(values: Values, functions: Folder) -> tuple[Route, ...]:
-    """The default routes. Those of a project that has functions lead only to what it has beside them."""
-    if not functions.functions:
+def _defaults(values: Values, functions: Folder, public: bool) -> tuple[Route, ...]:
+    """The default routes. Those of a project that has functions or files lead only to what it has beside them, and a file goes
+    before the origin."""
+    if not functions.functions and not public:
         return DEFAULT_ROUTES
     there = {"ai": bool(values.get("providers")), "origin": bool(_origins(values))}
-    return tuple([route for route in DEFAULT_ROUTES if there[route.to]])
+    routes = tuple([route for route in DEFAULT_ROUTES if there[route.to]])
+    if not public:
+        return routes
+    files = Route("/*", "static", auth="none", unlimited=True, fallback="origin" if BEHIND in routes else None)
+    return (*[route for route in routes if route is not BEHIND], files)
 
 
 def _route(table: Values, values: Values, functions: Folder) -> Route:
@@ -311,6 +317,9 @@ def _route(table: Values, values: Values, functions: Folder) -> Route:
     kind, target = destination(table["to"])
     found = functions.functions.get(target or "") if kind == "function" else None
     return route({**(found.settings if found is not None else {}), **table}, values)
+
+
+_AUTH: dict[str, Literal["required", "optional", "none"]] = {"ai": "required", "static": "none"}
 
 
 def route(table: Values, values: Values, aliases: tuple[str, ...] = ()) -> Route:
@@ -323,13 +332,15 @@ def route(table: Values, values: Values, aliases: tuple[str, ...] = ()) -> Route
         if name in table
     }
     pages = value(values, "cors.origins") if kind != "origin" else ()
+    if kind == "static":
+        optional.setdefault("scopes", ("origin",))  # what a key needs for files is what it needs for pages
     return Route(
         path=table["path"],
         to=kind,
         target=target,
-        auth=table.get("auth", "required" if kind == "ai" else "optional"),
+        auth=table.get("auth", _AUTH.get(kind, "optional")),
         limit=None if limit is None else _named(limit, table["path"]),
-        unlimited=limit == OFF,
+        unlimited=limit == OFF or (kind == "static" and limit is None),
         cache=_route_cache(table.get("cache", "off"), values),
         aliases=aliases,
         cors=tuple(table.get("cors", pages)),
@@ -359,12 +370,14 @@ def _overridden(own: list[Route]) -> bool:
     return any(one.methods is None for one in own)
 
 
-def destination(to: str) -> tuple[Literal["ai", "origin", "function"], str | None]:
+def destination(to: str) -> tuple[Literal["ai", "origin", "function", "static"], str | None]:
     """The kind and the name of a route's `to`: any other word than these names one of `[origins]`."""
     if to == "ai":
         return "ai", None
     if to == "origin":
         return "origin", None
+    if to == "static":
+        return "static", None
     if to.startswith(FUNCTION):
         return "function", to.removeprefix(FUNCTION)
     return "origin", to

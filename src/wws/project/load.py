@@ -16,6 +16,8 @@ from wws.project.document import Report, read
 from wws.project.environment import read_environment
 from wws.project.functions.folder import Folder, scan
 from wws.project.locate import syntax_line
+from wws.project.public import Public
+from wws.project.public import scan as scan_public
 from wws.project.secret import Secret
 from wws.project.settings import Project, ServerSettings, Variable
 from wws.stores.redis_address import without_login
@@ -69,15 +71,16 @@ def examine(
     environment = read_environment(home or path.parent, environ, report.problems)
     values = read(document, environment, report)
     functions = scan(path.parent / build.value(values, "functions.folder"))
-    policy = build.policy(values, functions)
+    public = scan_public(path.parent / build.value(values, "static.folder"))
+    policy = build.policy(values, functions, bool(public.assets))
     server = build.server(values, home or path.parent)
     checks.check(checks.Subject(document, values, policy, server, functions, path.parent, report, allow_missing))
     report.problems += functions.problems
-    report.warnings += functions.warnings
+    report.warnings += (*functions.warnings, *public.problems)
     warnings = _in_order(report.warnings, str(path))
     if report.problems:
         return Examined(None, _in_order(report.problems, str(path)), warnings)
-    return Examined(_project(path, policy, server, values, functions, warnings, home, environment.secrets), [], warnings)
+    return Examined(_project(path, policy, server, values, functions, public, warnings, home, environment.secrets), [], warnings)
 
 
 def _project(
@@ -86,6 +89,7 @@ def _project(
     server: ServerSettings,
     values: dict[str, Any],
     functions: Folder,
+    public: Public,
     warnings: list[Problem],
     home: Path | None,
     secrets: Mapping[str, str],
@@ -107,6 +111,7 @@ def _project(
         "vars": variables,
         "services": services,
         "functions": functions.digest,
+        "public": sorted([(name, asset.etag.decode()) for name, asset in public.assets.items()]),
         "asked": kv,
         "crons": crons,
         "queues": queues,
@@ -116,7 +121,7 @@ def _project(
     project = Project(
         path, policy, server, build.admin(values), store, namespaces, variables, warnings, home, services, functions, kv=kv
     )
-    return replace(project, crons=crons, queues=queues, limits=limits)
+    return replace(project, public=public, crons=crons, queues=queues, limits=limits)
 
 
 def _free(secrets: Mapping[str, str], bound: tuple[str, ...]) -> dict[str, Variable]:

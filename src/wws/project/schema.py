@@ -52,6 +52,7 @@ TABLES: dict[str, str] = {
     "routes[].cache": "A cache of fixed ages for this route.",
     "fetch": "Where functions may go by `env.fetch`: the public internet, and what is written here.",
     "services[]": "A function that other functions see as `env.NAME`, to call it by `env.NAME.fetch(...)`.",
+    "static": "Files that are served as they are: `to = \"static\"`, and where no other route takes a path.",
     "functions": "The project's own functions: the files of a folder are routes, docs/functions.md tells how.",
     "kv_namespaces[]": "A key-value namespace that functions see as `env.NAME`.",
     "triggers": "Functions that run by the clock: those with `async def scheduled(event, env, ctx)`.",
@@ -250,6 +251,7 @@ KEYS: tuple[Key, ...] = (
     Key(
         "services[].function", k.FUNCTION_NAME, None, "The function: its file's path in the folder, without `.py`.", required=True
     ),
+    Key("static.folder", k.PATH, '"public"', "The folder, beside this file."),
     Key("functions.folder", k.PATH, '"functions"', "The folder, beside this file."),
     Key("kv_namespaces[].binding", k.BINDING, None, "Its name in `env`.", required=True),
     Key("triggers.crons", k.CRONS, "[]", "When; a bare expression runs every function that has a `scheduled` handler."),

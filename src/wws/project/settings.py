@@ -14,6 +14,7 @@ from wws.errors import Problem
 from wws.project.address import Address
 from wws.project.crons import Cron
 from wws.project.functions.folder import Folder
+from wws.project.public import Public
 from wws.project.secret import Secret
 
 __all__ = [
@@ -124,6 +125,8 @@ class Project:
     """The functions folder as it was read with the file. `functions.broken` should be shown as errors, and stop nothing."""
     release: str = "local"
     rollout: Rollout | None = None
+    public: Public = field(default_factory=lambda: Public(Path()))
+    """The public folder: its list of files, as it was then."""
     kv: StoreSettings = StoreSettings()
     crons: tuple[Cron, ...] = ()
     queues: tuple[QueueSettings, ...] = ()

@@ -59,9 +59,13 @@ def test_two_routes_for_the_same_requests(first: str, second: str, message: str 
         (
             '[origins.billing]\nurl = "http://a"\n',
             "biling",
-            'found "biling"; did you mean "billing"?; allowed: ai, origin, billing, function:NAME',
+            'found "biling"; did you mean "billing"?; allowed: ai, origin, static, billing, function:NAME',
         ),
-        ('[origin]\nurl = "http://a"\n', "orign", 'found "orign"; did you mean "origin"?; allowed: ai, origin, function:NAME'),
+        (
+            '[origin]\nurl = "http://a"\n',
+            "orign",
+            'found "orign"; did you mean "origin"?; allowed: ai, origin, static, function:NAME',
+        ),
     ],
 )
 def test_routes_name_origins_there_are(origins: str, to: str, message: str | None) -> None:

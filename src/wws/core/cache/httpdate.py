@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from email.utils import formatdate
 
-__all__ = ["parse"]
+__all__ = ["parse", "render"]
 
 _MONTHS = {name: number for number, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
 
@@ -16,6 +17,11 @@ _FIXDATE = re.compile(rb"[A-Za-z]{3}, (?P<day>\d\d) (?P<month>[A-Za-z]{3}) (?P<y
 _RFC850 = re.compile(rb"[A-Za-z]{6,9}, (?P<day>\d\d)-(?P<month>[A-Za-z]{3})-(?P<year>\d\d) " + _TIME + rb" GMT")
 # asctime-date = day-name SP date3 SP time-of-day SP year, the day padded with a space
 _ASCTIME = re.compile(rb"[A-Za-z]{3} (?P<month>[A-Za-z]{3}) (?P<day>[ \d]\d) " + _TIME + rb" (?P<year>\d{4})")
+
+
+def render(time: float) -> bytes:
+    """Seconds since 1970 as an IMF-fixdate (RFC 9110 section 5.6.7)."""
+    return formatdate(int(time), usegmt=True).encode()
 
 
 def parse(value: bytes | None, now: float) -> float | None:

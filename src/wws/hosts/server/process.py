@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
-from wws.bindings import Env, Namespace, Provider, Secrets, Services, SystemClock
+from wws.bindings import Env, Namespace, Provider, Secrets, Services, Shares, SystemClock, alone
 from wws.core.policy import Policy
 from wws.core.route.rollout import chosen, subject
 from wws.functions.env import bindings as standard
@@ -23,6 +23,7 @@ from wws.functions.inherit import inherit
 from wws.functions.upstreams import Upstream, Upstreams, upstreams_of
 from wws.gateway import Gateway
 from wws.hosts.server.application import Application, Canary, Observers
+from wws.hosts.server.assets import Assets
 from wws.hosts.server.background import Background
 from wws.hosts.server.crypto import CryptographyVerifier
 from wws.hosts.server.dialer import Dialer
@@ -59,8 +60,9 @@ class Generation(NamedTuple):
 class Process:
     """The parts of one serving process. Raises `ConfigError` when they cannot be made."""
 
-    def __init__(self, project: Project, store: Store, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, project: Project, store: Store, loop: asyncio.AbstractEventLoop, places: Shares = alone) -> None:
         self.store = store
+        self._places = places
         self.clock = SystemClock()
         self.secrets = Secrets(pepper(project.store_url, project.home, os.environ))
         self.tally = Tally()
@@ -94,12 +96,13 @@ class Process:
         policy = replace(policy, local_share=1 / (project.kv.instances * processes(project)))
         services = Services(
             policy, self.store, self.store, self.dialer, CryptographyVerifier(), self.secrets, providers, self.clock,
-            self.background, observe=self._observe, measure=self.metrics.measure, degraded=self._degraded,
+            self.background, observe=self._observe, places=self._places, measure=self.metrics.measure, degraded=self._degraded,
             resolve=self.dialer.resolve,
         )  # fmt: skip
         isolates = self._isolates(project)
         functions = Functions(project.functions, isolates)
         services.functions = functions.by_name
+        services.assets = Assets(project.public) if project.public.assets else None
         env = Env(services, {**_bindings(project, self.store), **self.jobs.bindings(project)})
         if isolates is not None:
             isolates.bind(env)

@@ -13,7 +13,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-from wws.bindings import SystemClock
+from wws.bindings import Shares, SystemClock, alone
 from wws.errors import ConfigError, Problem, WwsError
 from wws.hosts.server import demo as demo_parts
 from wws.hosts.server.housekeeping import Housekeeping
@@ -43,11 +43,17 @@ class Serving:
     """
 
     def __init__(
-        self, project: Project, store: Store, loop: asyncio.AbstractEventLoop, load: Callable[[], Project], demo: bool = False
+        self,
+        project: Project,
+        store: Store,
+        loop: asyncio.AbstractEventLoop,
+        load: Callable[[], Project],
+        demo: bool = False,
+        places: Shares = alone,
     ) -> None:
         self.started = project
         """The project of the start: its listeners and its store stay, whatever a reload says."""
-        self.process = Process(project, store, loop)
+        self.process = Process(project, store, loop, places)
         self.reloads = History()
         self.stop = asyncio.Event()
         self.hurry = asyncio.Event()

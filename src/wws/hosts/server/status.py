@@ -7,6 +7,7 @@ from typing import Any
 
 from wws import codec
 from wws.core.resilience.breaker import CLOSED, HALF_OPEN, OPEN
+from wws.core.resilience.gate import Gate
 from wws.functions.upstreams import Upstream, upstreams_of
 from wws.hosts.server.process import Process
 
@@ -45,8 +46,12 @@ def _route(route: Upstream, now: float) -> dict[str, Any]:
         "quota": STATES[quota.state],
         "cause": route.cause,
         "retry_in": round(max(0.0, route.until - now), 1) if route.state != CLOSED else None,
-        "places": None if gate is None else {"limit": gate.limit, "in_use": gate.in_use, "waiting": gate.waiting},
+        "places": None if gate is None else _places(gate),
     }
+
+
+def _places(gate: Gate) -> dict[str, Any]:
+    return {"limit": gate.limit, "in_use": gate.in_use, "waiting": gate.waiting, "shared": gate.shared is not None}
 
 
 def merged(fields: Iterable[dict[str, Any]]) -> dict[str, Any]:
@@ -73,5 +78,16 @@ def _both(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
         "quota": max(one["quota"], other["quota"], key=_WORSE.index),
         "cause": one["cause"] or other["cause"],
         "retry_in": max(times) if times else None,
-        "places": {name: sum(place[name] for place in places) for name in places[0]} if places else None,
+        "places": _all_places(places) if places else None,
+    }
+
+
+def _all_places(places: list[dict[str, Any]]) -> dict[str, Any]:
+    """Places that are shared are the same ones for all."""
+    shared = places[0]["shared"]
+    limits = [place["limit"] for place in places]
+    return {
+        "limit": max(limits) if shared else sum(limits),
+        **{name: sum(place[name] for place in places) for name in ("in_use", "waiting")},
+        "shared": shared,
     }

@@ -28,6 +28,7 @@ from wws.hosts.server.channel import Channel, ChannelError
 from wws.hosts.server.control import families, status
 from wws.hosts.server.listening import Crowd
 from wws.hosts.server.main import cannot_listen
+from wws.hosts.server.places import SharedPlaces
 from wws.hosts.server.process import ledger_of
 from wws.hosts.server.reload import History, Reloaded, failed, identity, unchangeable
 from wws.hosts.server.server import listening_sockets, remove_own
@@ -84,6 +85,7 @@ class Supervisor:
         self._load = load
         self._clock = SystemClock()
         self._crowd = Crowd(3 * count)
+        self._places = SharedPlaces(count)
         self._ended = Totals()
         self._failures = [0] * count
         self._due: deque[tuple[int, asyncio.Future[Worker] | None]] = deque([(number, None) for number in range(count)])
@@ -153,7 +155,7 @@ class Supervisor:
         pid = os.fork()
         if pid == 0:
             ours.close()
-            self._become(Place(number, seat, self._crowd, self._public, self._admin, theirs))
+            self._become(Place(number, seat, self._crowd, self._public, self._admin, theirs, self._places))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         theirs.close()
         made = self.workers[pid] = Worker(number, seat, pid, self._clock.monotonic())

@@ -17,6 +17,7 @@ from wws.hosts.server.channel import Channel
 from wws.hosts.server.listening import Crowd
 from wws.hosts.server.main import run
 from wws.hosts.server.operating import operating
+from wws.hosts.server.places import SharedPlaces
 from wws.hosts.server.reload import Reloaded, identity
 from wws.hosts.server.server import Server
 from wws.hosts.server.serving import ADMIN_GRACE, Serving, store_of
@@ -37,7 +38,8 @@ _log = logging.getLogger("wws.server")
 
 
 class Place(NamedTuple):
-    """What a worker is handed: its number, its seat in the crowd, the sockets it accepts from, and its end of the channel."""
+    """What a worker is handed: its number, its seat in the crowd, the sockets it accepts from, its end of the channel, and the
+    places it shares with the others."""
 
     number: int
     seat: int
@@ -45,6 +47,7 @@ class Place(NamedTuple):
     public: list[socket.socket]
     admin: list[socket.socket]
     channel: socket.socket
+    places: SharedPlaces
 
 
 def work(project: Project, load: Callable[[], Project], place: Place) -> int:
@@ -115,7 +118,7 @@ class _Worker:
 
     async def _serve(self, loop: asyncio.AbstractEventLoop, channel: Channel, store: Store) -> None:
         place = self._place
-        self._serving = serving = Serving(self._project, store, loop, self._load)
+        self._serving = serving = Serving(self._project, store, loop, self._load, places=place.places)
         if stat.S_ISFIFO(os.fstat(sys.stderr.fileno()).st_mode):
             serving.process.log.into(in_pieces)
         await serving.begin()

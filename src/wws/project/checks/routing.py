@@ -51,7 +51,7 @@ def _destination(subject: Subject, index: int, to: str) -> None:
         several = f"there are several: name one of {', '.join(named)}" if named else "there is no [origin]: write its `url`"
         subject.report.problem(path, f'found "origin", but {several}')
     elif kind == "origin" and target is not None and target not in named:
-        known = ["ai", "origin", *named]
+        known = ["ai", "origin", "static", *named]
         subject.report.problem(path, f'found "{to}"{nearest(to, known)}; allowed: {", ".join(known)}, {FUNCTION}NAME')
 
 
@@ -85,7 +85,7 @@ def _conditions(subject: Subject, index: int, route: Mapping[str, Any]) -> None:
 def origins(subject: Subject) -> None:
     if "default" in subject.names("origins") and "origin" in subject.document:
         subject.report.problem(("origins", "default"), "[origin] is the one named default already")
-    served = subject.functions.functions
+    served = subject.functions.functions or any(route.to == "static" for route in subject.policy.routes)
     if (
         "routes" not in subject.document
         and not subject.policy.origins

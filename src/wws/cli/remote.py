@@ -107,7 +107,7 @@ class Remote:
         data = json.dumps(body).encode() if isinstance(body, dict) else body
         connection = self._connection()
         try:
-            connection.request(method, target, data, {"Authorization": f"Bearer {self._token}"})
+            connection.request(method, target, data, {"Authorization": f"Bearer {self._token}", "Connection": "close"})
             response = connection.getresponse()
         except (OSError, HTTPException) as error:
             connection.close()
@@ -145,3 +145,5 @@ def _refused(url: str, response: HTTPResponse) -> RemoteError:
         return RemoteError(str(told["detail"]), told.get("problems"))
     except (ValueError, KeyError, TypeError, OSError, HTTPException):
         return RemoteError(f"{url} answers {response.status} {response.reason}: this is no admin listener of a gateway")
+    finally:
+        response.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from http.client import HTTPException
 from pathlib import Path
 
 import pytest
@@ -228,3 +229,35 @@ def test_a_line_for_isolated_functions_has_an_end(gateway: Gateway) -> None:
         one.join()
     assert set(answers) <= {(504, "function_timeout"), (503, "overloaded")}
     assert answers.count((503, "overloaded")) >= 1
+
+
+STUCK = """
+import ctypes, signal
+from wws import Response
+
+config = {"auth": "none"}
+
+async def fetch(request, env, ctx):
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+    ctypes.PyDLL(None).sleep(600)
+"""
+
+
+def test_a_worker_that_is_stuck_for_good_is_replaced(tmp_path: Path) -> None:
+    write(tmp_path / "functions", {"good.py": FILES["good.py"], "stuck.py": STUCK})
+    gateway = Gateway(
+        tmp_path, SERVER + 'workers = 2\nlog = "off"\n[kv]\nstore = "lmdb:./state"\n[functions]\nblock_limit = "200ms"\n'
+    )
+    gateway.start()
+    with pytest.raises((ConnectionError, HTTPException)):
+        ask(gateway.url, "/stuck")
+    assert "stuck.py" in gateway.stderr, "where it stood"
+    for _ in range(20):
+        assert ask(gateway.url, "/good").body == b"good"
+
+    def both_ready() -> bool:
+        workers = ask(gateway.admin_url, "/status").json["workers"]
+        return [one["state"] for one in workers] == ["ready", "ready"] and sum(one["restarts"] for one in workers) == 1
+
+    until(both_ready, "another worker")
+    assert gateway.stop() == 0

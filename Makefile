@@ -21,7 +21,7 @@ edge-figures: .venv/dev.stamp .venv/run.stamp edge-runtimes  ## what the gateway
 edge-runtimes: edge/node_modules/.stamp  ## workerd, Deno, Pyodide and wrangler, from npm at the versions of edge/package-lock.json
 
 edge/node_modules/.stamp: edge/package.json edge/package-lock.json
-	@cd edge && npm ci --ignore-scripts --silent
+	@cd edge && npm install --ignore-scripts --silent # as locked; npm ci wants the packages of every other system too
 	@touch $@
 
 faults: .venv/dev.stamp .venv/run.stamp  ## sixteen faults of AI providers; prints what the caller sees and writes docs/failure-behaviour.md

@@ -126,6 +126,30 @@ cache = {{ fresh = "1h", stale = "2h", per = "user" }}
 """
 
 
+_FUNCTIONS = {
+    "hello": """\
+from wws import Response
+
+config = {"auth": "none"}
+
+
+async def fetch(request, env, ctx):
+    return Response.json({"hello": request.query.get("name", "world")})
+""",
+    "task": """\
+import asyncio
+
+from wws import Response
+
+config = {"auth": "none"}
+
+
+async def fetch(request, env, ctx):
+    return Response.json({"hello": request.query.get("name", "world")})
+""",
+}
+
+
 def config(variant: Variant, folder: Path, port: int, admin: int, upstreams: Upstreams) -> str:
     """The wws.toml of a variant. The rules are the defaults, so routing has all its questions to ask."""
     return _CONFIG.format(
@@ -192,6 +216,9 @@ def prepare(variant: Variant, upstreams: Upstreams) -> tuple[Path, str]:
     folder.mkdir(parents=True)
     path = folder / "wws.toml"
     path.write_text(config(variant, folder, port, free_port(), upstreams))
+    (folder / "functions").mkdir()
+    for name, text in _FUNCTIONS.items():
+        (folder / "functions" / f"{name}.py").write_text(text)
     return path, f"http://127.0.0.1:{port}"
 
 

@@ -34,6 +34,8 @@ SHAPES = (
     Shape("workers", "the same, session, 2 workers on one LMDB store", wws="wws-chat-workers", nginx="proxy"),
     Shape("assembled", "the same, put together from 60 streamed tokens", wws="wws-assembled", nginx="proxy"),
     Shape("cache", "answer from cache", wws="wws-cache", nginx="return", budget=3.0, aim=2.0),
+    Shape("function", "a hello function", wws="wws-function", nginx="return", budget=3.0, aim=2.0),
+    Shape("function-task", "the same, of code that needs an asyncio task", wws="wws-function-task", nginx="return"),
     Shape("refuse-401", "refusal, 401: unknown key", wws="wws-401", nginx="refuse", budget=2.5, aim=1.5),
     Shape("refuse-429", "refusal, 429: over the limit", wws="wws-429", nginx="refuse", budget=2.5, aim=1.5),
     Shape("sse", "SSE, per event", wws="wws-sse", nginx="sse", budget=1.4, aim=1.1),

@@ -85,6 +85,8 @@ def _gateway_targets(gateways: dict[str, Gateway], token: str) -> dict[str, Targ
         "wws-exact-workers": (workers, _limited(workers, body)),
         "wws-prompt": (pipeline, Call(chat, body=chat_body("auto", 200 * 1024), headers=session)),
         "wws-cache": (pipeline, Call(pipeline.base_url + "/cached/page", method="GET", headers=session)),
+        "wws-function": (pipeline, Call(pipeline.base_url + "/hello", method="GET")),
+        "wws-function-task": (pipeline, Call(pipeline.base_url + "/task", method="GET")),
         "wws-assembled": (assembled, Call(assembled.base_url + _CHAT, body=body, headers=session)),
         "wws-401": (refusals, Call(refusals.base_url + _CHAT, body=body, headers=_bearer(_unknown_key()), status=401)),
         "wws-429": (refusals, Call(limited, body=generate_body(), headers=session, status=429)),
@@ -117,6 +119,10 @@ def _hit(answer: Answer) -> str | None:
     return None if "hit" in answer.headers.get("cache-status", "").lower() else "it is no hit in the cache"
 
 
+def _greeted(answer: Answer) -> str | None:
+    return None if answer.body == b'{"hello":"world"}' else "the function did not answer"
+
+
 def _long_wait(answer: Answer) -> str | None:
     return None if int(answer.headers.get("retry-after", "0")) > 600 else "it names no wait of most of an hour"
 
@@ -130,6 +136,8 @@ _CHECKS: dict[str, Callable[[Answer], str | None]] = {
     "wws-assembled": _assembled,
     "wws-cache": _hit,
     "wws-429": _long_wait,
+    "wws-function": _greeted,
+    "wws-function-task": _greeted,
 }
 
 

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.cli.run import process, wws
-from wws.bindings import Env
+from tests.support.services import make_env
+from wws.bindings import Env, Secrets
 from wws.cli.store import opened
 from wws.functions.auth_guard import auth_guard
 from wws.http import Request
+from wws.stores.memory import MemoryStore
 
 KEY = re.compile(r"wws_live_[0-9A-Za-z]{11}_[0-9A-Za-z]{33}_[0-9a-f]{8}")
 
@@ -117,3 +119,22 @@ def test_a_store_that_cannot_be_opened_is_told(project: Path) -> None:
     assert (done.status, done.out) == (1, "")
     assert done.err.startswith("error: ")
     assert "Traceback" not in done.err
+
+
+def test_a_key_for_a_platform_is_printed_with_its_entry(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WWS_PEPPER", raising=False)
+    refused = process("keys", "create", "--name", "n8n", "--record", cwd=folder)
+    assert (refused.status, refused.out) == (1, "")
+    assert "WWS_PEPPER" in refused.err
+    pepper = "p" * 32
+    monkeypatch.setenv("WWS_PEPPER", pepper)
+    made = process("keys", "create", "--name", "n8n", "--record", "--json", cwd=folder)
+    assert made.status == 0
+    entry, store = made.json["kv"], MemoryStore()
+    assert made.json["key"] not in entry["value"]
+
+    async def there() -> bool:
+        await store.put(entry["name"], entry["value"])
+        return await accepted(make_env(kv=store, secrets=Secrets(pepper.encode())), made.json["key"])
+
+    assert asyncio.run(there())

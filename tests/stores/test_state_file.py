@@ -176,5 +176,6 @@ def test_what_records_are() -> None:
         for key in ("v1:key:a", "v1:keyused:a", "v1:gonekey:a", "v1:gone:a", "v1:sess:a", "v1:cache:a", "ns:V:a", "x")
     ]
     assert names == [
-        "API keys", "when API keys were used", "revoked API keys", "purged sessions and users", "sessions", "cached answers", "KV namespaces", "other"
+        "API keys", "when API keys were used", "revoked API keys",
+        "purged sessions and users", "sessions", "cached answers", "KV namespaces", "other"
     ]  # fmt: skip

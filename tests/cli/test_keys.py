@@ -10,6 +10,7 @@ from tests.cli.run import process, wws
 from tests.support.services import make_env
 from wws.bindings import Env, Secrets
 from wws.cli.store import opened
+from wws.core.auth.apikey import used_key
 from wws.functions.auth_guard import auth_guard
 from wws.http import Request
 from wws.stores.memory import MemoryStore
@@ -74,6 +75,20 @@ def test_the_list_for_people(project: Path) -> None:
     assert [(row[1], row[2]) for row in rows] == [("first", "ai origin function"), ("second", "ai")]
     assert rows[0][4] == "never"
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d", rows[1][4])
+    assert [row[5] for row in rows] == ["never", "never"]
+
+
+def test_when_a_key_was_last_used(project: Path) -> None:
+    """As a gateway has written it."""
+    made = wws("keys", "create", "--name", "n8n", "--json").json
+    assert wws("keys", "list", "--json").json[0]["last_used_at"] is None
+    with opened(None) as env:
+        asyncio.run(env.wws.kv.put(used_key(made["id"]), b"1790000000", durable=True))
+    assert wws("keys", "list", "--json").json[0]["last_used_at"] == "2026-09-21T14:13:20Z"
+    assert wws("keys", "list").out.rstrip().endswith("2026-09-21 14:13")
+    wws("keys", "revoke", made["id"])
+    with opened(None) as env:
+        assert asyncio.run(env.wws.kv.get(used_key(made["id"]))) is None
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from wws.cli.options import Config, Json, command
 from wws.cli.output import fail, note, print_json, print_line, print_table
 from wws.cli.store import opened, unstored
 from wws.core.auth.apikey import DEFAULT_SCOPES, KeyRecord, record_key
-from wws.functions.auth_admin import create_key, list_keys, revoke_key
+from wws.functions.auth_admin import create_key, last_used, list_keys, revoke_key
 from wws.project import durations
 
 app = command()
@@ -107,12 +107,14 @@ def list_(config: Config = None, json: Json = False) -> None:
       wws keys list
     """
     with opened(config) as env:
-        records = asyncio.run(list_keys(env))
+        found = asyncio.run(_listed(env))
     if json:
-        print_json([{"id": record.id, **_fields(record)} for record in records])
+        print_json([{"id": record.id, **_fields(record), "last_used_at": _time(used)} for record, used in found])
         return
-    columns = ("id", "name", "scopes", "created", "expires")
-    rows = [(one.id, one.name, " ".join(one.scopes), _day(one.created_at), _day(one.expires_at)) for one in records]
+    columns = ("id", "name", "scopes", "created", "expires", "last used")
+    rows = [
+        (one.id, one.name, " ".join(one.scopes), _day(one.created_at), _day(one.expires_at), _day(used)) for one, used in found
+    ]
     print_table(columns, rows)
 
 
@@ -136,6 +138,10 @@ def revoke(
         print_json({"id": id, "revoked": True})
     else:
         print_line(f"revoked {id}")
+
+
+async def _listed(env: Env) -> list[tuple[KeyRecord, float | None]]:
+    return [(record, await last_used(env, record.id)) for record in await list_keys(env)]
 
 
 def _fields(record: KeyRecord) -> dict[str, object]:

@@ -49,6 +49,16 @@ FILES = {
     "good.py": OPEN + "from wws import Response\nasync def fetch(request, env, ctx):\n    return Response.text('good')\n",
     "loops.py": OPEN + "async def fetch(request, env, ctx):\n    while True:\n        pass\n",
     "blocks.py": OPEN + "import time\nasync def fetch(request, env, ctx):\n    time.sleep(600)\n",
+    "pours.py": OPEN
+    + """
+from wws import Response
+async def fetch(request, env, ctx):
+    async def pieces():
+        yield "one"
+        while True:
+            pass
+    return Response.stream(pieces())
+""",
     "waits.py": OPEN + "import asyncio\nasync def fetch(request, env, ctx):\n    await asyncio.sleep(600)\n",
     "swallows.py": OPEN
     + """
@@ -160,6 +170,13 @@ def test_one_that_never_gives_way_is_named_and_stopped(gateway: Gateway, name: s
     assert told in gateway.stderr and "holds up the event loop" in gateway.stderr
     again = ask(gateway.url, f"/{name}")
     assert code(again) == (503, "function_suspended") and 1 <= int(again.headers["retry-after"]) <= 10
+
+
+def test_a_stream_that_never_gives_way_is_cut(gateway: Gateway) -> None:
+    with pytest.raises((ConnectionError, HTTPException)):
+        ask(gateway.url, "/pours")
+    assert ask(gateway.url, "/good").body == b"good"
+    assert "in pieces) is stopped" in gateway.stderr
 
 
 def test_one_that_takes_too_long_is_answered_for(gateway: Gateway) -> None:

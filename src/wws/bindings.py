@@ -28,6 +28,7 @@ from wws.core.queue.delivery import Settlement
 from wws.core.queue.message import Counts, Message
 from wws.core.resilience.gate import Places
 from wws.core.trail import Trail
+from wws.env import Env
 from wws.http import Body, Headers, Outcome, Pair, Request, Response
 
 __all__ = [
@@ -439,23 +440,6 @@ class Namespace:
         """Key names with `prefix`, in order; the next page with the `cursor` of this one."""
         page = await self._kv.list(self._prefix + prefix, cursor, limit)
         return KeyPage([key[len(self._prefix) :] for key in page.keys], page.cursor)
-
-
-class Env:
-    """What a function gets as `env`: the project's bindings as attributes, and `wws`, the services of the host."""
-
-    def __init__(self, wws: Services, bindings: Mapping[str, Any] | None = None) -> None:
-        self.wws = wws
-        for name, binding in (bindings or {}).items():
-            setattr(self, name, binding)
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(
-            f"no binding {name!r} in wws.toml; there are: {', '.join(sorted(vars(self).keys() - {'wws'})) or 'none'}"
-        )
-
-    def __repr__(self) -> str:
-        return f"<Env {', '.join(sorted(vars(self)))}>"
 
 
 class Context:

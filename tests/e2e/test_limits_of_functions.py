@@ -200,10 +200,10 @@ def test_an_isolated_function_is_as_any_other(gateway: Gateway) -> None:
     assert first.headers["x-around"] == "this"
     told = first.json
     assert gateway.process is not None and told.pop("pid") not in (gateway.process.pid, os.getpid())
-    assert told == {
-        "visits": 1, "greeting": "HELLO", "inner": "good", "keys": ["n"], "query": {"a": "b"}, "pepper": None,
-    }  # fmt: skip
-    assert ask(gateway.url, "/isolated/work").json["visits"] == 2
+    visits, keys = told.pop("visits"), told.pop("keys")  # the other tests ask too
+    assert "n" in keys
+    assert told == {"greeting": "HELLO", "inner": "good", "query": {"a": "b"}, "pepper": None}
+    assert ask(gateway.url, "/isolated/work").json["visits"] == visits + 1
     assert ask(gateway.url, "/isolated/work", "PUT").body == b"piece 0;piece 1;piece 2;"
     refused = ask(gateway.url, "/isolated/work", "DELETE")
     assert (refused.status, b"expiration_ttl is at least 60" in refused.body) == (400, True)
@@ -262,19 +262,16 @@ async def fetch(request, env, ctx):
 
 def test_a_worker_that_is_stuck_for_good_is_replaced(tmp_path: Path) -> None:
     write(tmp_path / "functions", {"good.py": FILES["good.py"], "stuck.py": STUCK})
-    gateway = Gateway(
-        tmp_path, SERVER + 'workers = 2\nlog = "off"\n[kv]\nstore = "lmdb:./state"\n[functions]\nblock_limit = "200ms"\n'
-    )
-    gateway.start()
-    with pytest.raises((ConnectionError, HTTPException)):
-        ask(gateway.url, "/stuck")
-    assert "stuck.py" in gateway.stderr, "where it stood"
-    for _ in range(20):
-        assert ask(gateway.url, "/good").body == b"good"
+    toml = SERVER + 'workers = 2\nlog = "off"\n[kv]\nstore = "lmdb:./state"\n[functions]\nblock_limit = "200ms"\n'
+    with Gateway(tmp_path, toml) as gateway:
+        with pytest.raises((ConnectionError, HTTPException)):
+            ask(gateway.url, "/stuck")
+        assert "stuck.py" in gateway.stderr, "where it stood"
+        for _ in range(20):
+            assert ask(gateway.url, "/good").body == b"good"
 
-    def both_ready() -> bool:
-        workers = ask(gateway.admin_url, "/status").json["workers"]
-        return [one["state"] for one in workers] == ["ready", "ready"] and sum(one["restarts"] for one in workers) == 1
+        def both_ready() -> bool:
+            workers = ask(gateway.admin_url, "/status").json["workers"]
+            return [one["state"] for one in workers] == ["ready", "ready"] and sum(one["restarts"] for one in workers) == 1
 
-    until(both_ready, "another worker")
-    assert gateway.stop() == 0
+        until(both_ready, "another worker")

@@ -93,7 +93,8 @@ async def test_one_that_never_gives_way_is_stopped(watched: Watched, name: str) 
     with pytest.raises(FunctionStopped, match=r"function api/busy \(/project/functions/api/busy\.py:\d+, in \w+\) held up"):
         code()[name](60.0, time.monotonic)
     await asyncio.sleep(0.1)
-    assert watched.counted == [(BLOCKS, "api/busy"), (STOPS, "api/busy")]
+    assert watched.counted.count((STOPS, "api/busy")) == 1
+    assert set(watched.counted) <= {(BLOCKS, "api/busy"), (STOPS, "api/busy")}
 
 
 async def test_one_that_waits_in_the_system_is_stopped(watched: Watched) -> None:

@@ -22,9 +22,8 @@ from urllib.parse import urlsplit
 from edge.heap import heap_host
 from tests.e2e.ask import hello
 from tests.e2e.neighbours import Neighbours
-from tests.e2e.projects import SECRETS
 from tests.scenarios.hosts.workerd import WorkerdHost
-from tests.scenarios.project import project
+from tests.scenarios.project import ENVIRONMENT, project
 from tests.support.provider import Exchange
 
 ROUNDS, ASKED, EVENTS = 5, 100, 60
@@ -96,6 +95,12 @@ def delays(url: str, target: str, token: str | None, model: str) -> list[float]:
     return took
 
 
+def busy(process: int) -> float:
+    """Seconds of CPU that a process has taken."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def resident(process: int) -> float:
     """MiB of a process in memory."""
     for line in Path(f"/proc/{process}/status").read_text().splitlines():
@@ -109,22 +114,22 @@ def measured(around: Neighbours, folder: Path) -> list[tuple[str, str]]:
     toml = project(around, WorkerdHost.own)
     rows = []
     for words, dedicated in (("no snapshot", False), ("a snapshot of the worker, as Cloudflare makes one", True)):
-        with WorkerdHost(folder / f"cold-{dedicated}", toml, SECRETS, dedicated=dedicated) as host:
+        with WorkerdHost(folder / f"cold-{dedicated}", toml, ENVIRONMENT, dedicated=dedicated) as host:
             host.stop()
             took = [cold(host.url, host.start, host.stop) for _ in range(ROUNDS)]
         rows.append((f"cold start: process start to first answer, {words}", f"{min(took):.2f} s ({statistics.median(took):.2f})"))
-    with heap_host(WorkerdHost(folder / "warm", toml, SECRETS, dedicated=True)) as host:
+    with heap_host(WorkerdHost(folder / "warm", toml, ENVIRONMENT, dedicated=True)) as host:
         token = around.supabase.mint()
         rows.append(("memory of the process, after the start", f"{resident(host.process):.0f} MiB"))
-        rows += warm(around, host.url, token)
+        rows += warm(around, host.url, host.process, token)
         rows += streamed(around, host.url, token)
         rows.append(("memory of the process, after all this", f"{resident(host.process):.0f} MiB"))
         rows.append(("of it Python's heap", f"{host.heap():.0f} MiB"))
     return rows
 
 
-def warm(around: Neighbours, url: str, token: str) -> list[tuple[str, str]]:
-    """What the gateway adds to an exchange, p50."""
+def warm(around: Neighbours, url: str, process: int, token: str) -> list[tuple[str, str]]:
+    """What the gateway adds to an exchange, p50, and the CPU that the runtime takes for it."""
     chat = hello(model="main/coder")
     asked: list[tuple[str, tuple[Any, ...], tuple[Any, ...] | None]] = [
         ("a refusal (401)", (url, "/private/page", None, None), None),
@@ -144,7 +149,10 @@ def warm(around: Neighbours, url: str, token: str) -> list[tuple[str, str]]:
     rows = []
     for words, through, direct in asked:
         base = timed(*_joined(direct)) if direct else 0.0
-        rows.append((f"added, p50: {words}", f"{timed(*through) - base:.2f} ms"))
+        took = busy(process)
+        added = timed(*through) - base
+        took = (busy(process) - took) / ROUNDS / ASKED * 1000
+        rows.append((f"added, p50: {words}", f"{added:.2f} ms, CPU {took:.2f} ms"))
     return rows
 
 

@@ -385,6 +385,8 @@ class Services:
     """What works differently just now because something the gateway depends on fails, as `/readyz` names it."""
     resolve: Callable[[str, int], Awaitable[list[str]]] | None = None
     """The IP addresses of a host and port; None where the platform resolves by itself. Raises `ConnectFailed`."""
+    tunnel: Callable[[Endpoint, str, list[Pair], Timeouts], Awaitable[Response]] | None = None
+    """Asks an origin to switch protocols, as `Dial` asks; None where the host cannot."""
     assets: Any = None
     """The project's public files, a `wws.functions.static.Files`; None where there are none, or the platform serves them."""
     functions: Mapping[str, Any] = field(default_factory=dict)

@@ -99,7 +99,7 @@ class Process:
         services = Services(
             policy, self.store, self.store, self.dialer, CryptographyVerifier(), self.secrets, providers, self.clock,
             self.background, observe=self._observe, places=self._places, measure=self.metrics.measure, degraded=self._degraded,
-            resolve=self.dialer.resolve,
+            resolve=self.dialer.resolve, tunnel=self.dialer.tunnel,
         )  # fmt: skip
         isolates = self._isolates(project)
         functions = Functions(project.functions, isolates)

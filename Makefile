@@ -4,7 +4,7 @@ BIN := .venv/bin
 SOAK_PAGE ?= docs/soak.md
 SOURCES := $(shell find src -name '*.py') hatch_build.py pyproject.toml LICENSE
 
-.PHONY: run test edge-runtimes edge-test faults scale soak check format lock bench bench-peers neighbours clean
+.PHONY: run test edge-figures edge-runtimes edge-test faults scale soak check format lock bench bench-peers neighbours clean
 
 run: .venv/run.stamp  ## the gateway on http://127.0.0.1:8787 with its demo parts: no key, no service, no network
 	@$(BIN)/wws dev --demo
@@ -15,10 +15,13 @@ test: .venv/dev.stamp .venv/run.stamp  ## every test
 edge-test: .venv/dev.stamp .venv/run.stamp edge-runtimes  ## the scenarios on the edge runtimes themselves, and the folder that is deployed there
 	WWS_SCENARIO_HOSTS=workerd,deno $(BIN)/pytest -q -p no:randomly tests/scenarios edge/tests
 
+edge-figures: .venv/dev.stamp .venv/run.stamp edge-runtimes  ## what the gateway costs on workerd; writes docs/platforms.md
+	$(BIN)/python -m edge.figures
+
 edge-runtimes: edge/node_modules/.stamp  ## workerd, Deno, Pyodide and wrangler, from npm at the versions of edge/package-lock.json
 
 edge/node_modules/.stamp: edge/package.json edge/package-lock.json
-	@cd edge && npm ci --ignore-scripts --silent
+	@cd edge && npm install --ignore-scripts --silent # as locked; npm ci wants the packages of every other system too
 	@touch $@
 
 faults: .venv/dev.stamp .venv/run.stamp  ## sixteen faults of AI providers; prints what the caller sees and writes docs/failure-behaviour.md

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from hypothesis import given
@@ -257,3 +258,17 @@ async def test_an_error_of_the_source_is_raised_where_it_is_read() -> None:
         assert await stream.next(until) == b"first"
         with pytest.raises(UpstreamCut):
             await stream.next(until)
+
+
+@given(st.text("ab=&%2;+\u00e9#", max_size=12))
+def test_the_short_way_to_a_query_leads_to_the_same(text: str) -> None:
+    whole = {name: values[-1] for name, values in parse_qs(text, keep_blank_values=True).items()}
+    assert Request("GET", f"/?{text}").query == whole
+
+
+def test_a_type_of_ones_own_stays() -> None:
+    assert Response.json({}, headers={"Content-Type": "application/ld+json"}).headers.items() == [
+        ("content-type", "application/ld+json")
+    ]
+    response = Response.text("x", headers={"x-a": "1"})
+    assert response.headers.get("content-type") == "text/plain; charset=utf-8" and "content-type" in response.headers

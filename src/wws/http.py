@@ -259,6 +259,9 @@ class Request:
     @property
     def query(self) -> dict[str, str]:
         """The query's parameters, decoded; the last of several with one name."""
+        text = self.query_string
+        if "%" not in text and "+" not in text:  # as most are; there is nothing to decode
+            return {name: value for name, _, value in [part.partition("=") for part in text.split("&") if part]}
         return {name: values[-1] for name, values in parse_qs(self.query_string, keep_blank_values=True).items()}
 
     @property
@@ -367,10 +370,11 @@ class Response:
 
     `notes` are the gateway's own header lines ("name: value\\r\\n" each), kept apart from `headers` so that a host can send them
     as one piece. `length` is the Content-Length to announce for a stream, or for an answer to HEAD; None where it is not known.
-    `finish`, when set, is called by the host once with the `Outcome` and the number of body bytes sent.
+    `finish`, when set, is called by the host once with the `Outcome` and the number of body bytes sent. `upgrade`, set for a 101
+    only, is what the host joins to the client's connection.
     """
 
-    __slots__ = ("body", "finish", "headers", "length", "notes", "status")
+    __slots__ = ("body", "finish", "headers", "length", "notes", "status", "upgrade")
 
     def __init__(
         self,
@@ -384,28 +388,32 @@ class Response:
         self.notes = ""
         self.length: int | None = None
         self.finish: Callable[[Outcome, int], None] | None = None
+        self.upgrade: Any
 
     @classmethod
-    def _typed(cls, body: bytes | Stream, kind: str, status: int, headers: Mapping[str, str] | None) -> Response:
+    def _typed(cls, body: bytes | Stream, kind: bytes, status: int, headers: Mapping[str, str] | None) -> Response:
+        if headers is None:
+            return cls(body, status, Headers.trusted([(b"content-type", kind)]))
         response = cls(body, status, headers)
         if "content-type" not in response.headers:
-            response.headers.append("content-type", kind)
+            response.headers.raw.append((b"content-type", kind))
+            response.headers._map = None
         return response
 
     @classmethod
     def json(cls, value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
         """`value` as JSON."""
-        return cls._typed(codec.encode(value), "application/json", status, headers)
+        return cls._typed(codec.encode(value), b"application/json", status, headers)
 
     @classmethod
     def text(cls, value: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
         """Plain text."""
-        return cls._typed(value.encode(), "text/plain; charset=utf-8", status, headers)
+        return cls._typed(value.encode(), b"text/plain; charset=utf-8", status, headers)
 
     @classmethod
     def html(cls, value: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
         """A page."""
-        return cls._typed(value.encode(), "text/html; charset=utf-8", status, headers)
+        return cls._typed(value.encode(), b"text/html; charset=utf-8", status, headers)
 
     @classmethod
     def redirect(cls, location: str, status: int = 302) -> Response:
@@ -417,13 +425,13 @@ class Response:
     @classmethod
     def stream(cls, chunks: AsyncIterable[bytes | str], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
         """A body sent piece by piece as `chunks` yields."""
-        return cls._typed(Stream(encoded(chunks)), "application/octet-stream", status, headers)
+        return cls._typed(Stream(encoded(chunks)), b"application/octet-stream", status, headers)
 
     @classmethod
     def sse(cls, events: AsyncIterable[object], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
         """Server-sent events: each text, or value sent as JSON, becomes one `data:` event."""
         fields = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no", **(headers or {})}
-        return cls._typed(Stream(as_events(events)), "text/event-stream", status, fields)
+        return cls._typed(Stream(as_events(events)), b"text/event-stream", status, fields)
 
     @property
     def ok(self) -> bool:

@@ -115,6 +115,8 @@ _GOOD = Answer(200, {"x-wws-provider": "mock", "ratelimit": '"default";r=1;t=1'}
         ("wws-cache", Answer(200, {}, b""), "no hit"),
         ("wws-429", Answer(429, {"retry-after": "3600"}, b""), None),
         ("wws-429", Answer(429, {"retry-after": "1"}, b""), "no wait"),
+        ("wws-function", Answer(200, {}, b'{"hello":"world"}'), None),
+        ("wws-function-task", Answer(200, {}, b"{}"), "did not answer"),
         ("wws-assembled", _GOOD, "not put together"),
         ("wws-assembled", Answer(200, {}, b'{"content":" token token token"}'), None),
     ],

@@ -9,7 +9,13 @@ from wws.errors import Problem
 from wws.project.load import Examined, examine, loads
 from wws.project.settings import Project
 
-ENVIRON = {"SYNTHETIC_API_KEY": "syn_planted", "ZAI_API_KEY": "zai-planted", "SUPABASE_PUBLISHABLE_KEY": "sb_publishable_planted"}
+ENVIRON = {
+    "SYNTHETIC_API_KEY": "syn_planted",
+    "ZAI_API_KEY": "zai-planted",
+    "SUPABASE_PUBLISHABLE_KEY": "sb_publishable_planted",
+    "WWS_ADMIN_TOKEN": "planted-admin-token",
+    "WWS_CI_TOKEN": "planted-token-of-ci",
+}
 READY = '[providers.synthetic]\napi_key = "${SYNTHETIC_API_KEY}"\n[origin]\nurl = "http://127.0.0.1:3000"\n'
 """What a text needs beside itself to load in `wws serve`: five lines, so that what is put behind begins at line 5."""
 FILE = Path("nowhere/wws.toml")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from typing import Any, Protocol
@@ -108,10 +109,11 @@ class Deployments:
 
     async def _switched(self, make: Callable[[Details], State], details: Details) -> State:
         releases = self._releases
-        with releases.changing():
+        handle = await asyncio.to_thread(releases.lock)
+        try:
             before = await asyncio.to_thread(releases.state)
-            state = (await asyncio.to_thread(make, details)).kept(self._current().admin.keep)
             try:
+                state = (await asyncio.to_thread(make, details)).kept(self._current().admin.keep)
                 await self._sound(state)
                 await asyncio.to_thread(releases.record, state)
                 switched = await self._reload()
@@ -122,6 +124,8 @@ class Deployments:
                 await asyncio.to_thread(releases.clean, before)
                 raise
             await asyncio.to_thread(releases.clean, state)
+        finally:
+            os.close(handle)
         return state
 
     async def _sound(self, state: State) -> None:

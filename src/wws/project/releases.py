@@ -132,21 +132,29 @@ class Releases:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Alone until the end of the block: no other process changes anything. Nothing is waited for: one of the other processes
-        may be waiting for this one."""
+        """Alone until the end of the block, as with `lock`."""
+        handle = self.lock()
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise ReleaseError(f"{self.folder} cannot be written: {error.strerror}") from None
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ReleaseError("another change is being made just now; try again when it is done") from None
             yield
         finally:
             os.close(handle)
+
+    def lock(self) -> int:
+        """Keeps all others from changing anything until the descriptor that is given is closed.
+
+        Nothing is waited for: one of the other processes may be waiting for this one.
+        """
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise ReleaseError(f"{self.folder} cannot be written: {error.strerror}") from None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise ReleaseError("another change is being made just now; try again when it is done") from None
+        return handle
 
     def add(self, bundle: Bundle, added: float, by: str) -> State:
         """Writes a bundle's files, and gives the state with it; one that is here already stays. The state is not written yet."""

@@ -31,6 +31,7 @@ from wws.hosts.server.isolate.pool import Isolates
 from wws.hosts.server.jobs import Jobs
 from wws.hosts.server.watchdog import Watchdog
 from wws.http import Request
+from wws.observe.key_use import KeyUse
 from wws.observe.ledger import Ledger, ledger_file
 from wws.observe.log import RequestLog
 from wws.observe.metrics import Metrics, Series
@@ -69,6 +70,7 @@ class Process:
         self.metrics = Metrics(self.tally, project.policy.version)
         self.ledger = ledger_of(project)
         self.tally.reader(self.ledger.absorb)
+        self.key_use = KeyUse(self.tally, self.clock.time)
         self.log = RequestLog(
             project.server.log, loop=loop, time=self.clock.time, pepper=self.secrets.pepper, version=project.policy.version
         )
@@ -97,7 +99,7 @@ class Process:
         services = Services(
             policy, self.store, self.store, self.dialer, CryptographyVerifier(), self.secrets, providers, self.clock,
             self.background, observe=self._observe, places=self._places, measure=self.metrics.measure, degraded=self._degraded,
-            resolve=self.dialer.resolve,
+            resolve=self.dialer.resolve, tunnel=self.dialer.tunnel,
         )  # fmt: skip
         isolates = self._isolates(project)
         functions = Functions(project.functions, isolates)

@@ -6,6 +6,7 @@ from typing import Any
 
 from wws.project.checks.subject import Subject
 from wws.project.document import nearest
+from wws.project.schema import default
 
 __all__ = ["crons", "queues"]
 
@@ -25,8 +26,21 @@ def queues(subject: Subject) -> None:
     for index, queue in subject.rows("queues"):
         if "function" in queue:
             _function(subject, ("queues", index, "function"), queue["function"], "queue")
+            _visibility(subject, index, queue)
         if "dead_letter" in queue:
             _dead_letter(subject, index, queue, names)
+
+
+def _visibility(subject: Subject, index: int, queue: Any) -> None:
+    """A message that is due again while its function still works on it is worked on twice."""
+    found = subject.functions.functions.get(queue["function"])
+    timeout = subject.policy.function_timeout if found is None else found.settings.get("timeout", subject.policy.function_timeout)
+    visibility = queue.get("visibility", default("queues[].visibility"))
+    if visibility <= timeout:
+        told = (
+            f"{visibility:g} s are no longer than the {timeout:g} s that {queue['function']} may take: messages would come twice"
+        )
+        subject.report.warning(("queues", index, "visibility" if "visibility" in queue else "function"), told)
 
 
 def _dead_letter(subject: Subject, index: int, queue: Any, names: list[str]) -> None:

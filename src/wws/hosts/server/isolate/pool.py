@@ -89,9 +89,9 @@ class Isolates:
         return Code(fetch if served else None, {}, (), events)
 
     def close(self) -> None:
-        """Ends every process."""
+        """Takes no more. Idle processes end now, the others with what they are at, or with the gateway."""
         self._closed = True
-        for member in list(self._members):
+        for member in list(self._idle):
             self._lose(member, "", "closed")
 
     # running
@@ -265,7 +265,9 @@ class Isolates:
         return member
 
     def _free(self, member: Member) -> None:
-        if not member.ended and not self._closed:
+        if self._closed:
+            self._lose(member, "", "closed")
+        elif not member.ended:
             self._idle.append(member)
             self._next()
 

@@ -44,7 +44,7 @@ from wws.project.secret import Secret
 from wws.project.settings import Project
 from wws.stores import Near, Store, open_jobs
 
-__all__ = ["Generation", "Process", "ledger_of"]
+__all__ = ["Generation", "Process", "ledger_of", "worker_count"]
 
 
 class Generation(NamedTuple):
@@ -95,7 +95,7 @@ class Process:
 
     def prepare(self, project: Project, policy: Policy, providers: Mapping[str, Provider]) -> Generation:
         """`project` made ready; `policy` and `providers` are its own, or have demo parts in them."""
-        policy = replace(policy, local_share=1 / (project.kv.instances * processes(project)))
+        policy = replace(policy, local_share=1 / (project.kv.instances * worker_count(project)))
         services = Services(
             policy, self.store, self.store, self.dialer, CryptographyVerifier(), self.secrets, providers, self.clock,
             self.background, observe=self._observe, places=self._places, measure=self.metrics.measure, degraded=self._degraded,
@@ -172,8 +172,8 @@ def _canary(generation: Generation) -> Canary | None:
     return Canary(beside.gateway, beside.env, picked)
 
 
-def processes(project: Project) -> int:
-    """How many of this gateway count at once."""
+def worker_count(project: Project) -> int:
+    """How many processes serve: `auto` is one for each core that this process may use."""
     workers = project.server.workers
     if workers != "auto":
         return workers

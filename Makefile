@@ -1,10 +1,11 @@
 # Everything runs from .venv, which these targets make and keep up to date by themselves.
 PYTHON ?= python3
+PYTHON313 ?= python3.13
 BIN := .venv/bin
 SOAK_PAGE ?= docs/soak.md
 SOURCES := $(shell find src -name '*.py') hatch_build.py pyproject.toml LICENSE
 
-.PHONY: run test edge-runtimes edge-test faults scale soak check format lock bench bench-peers neighbours clean
+.PHONY: run test edge-figures edge-runtimes edge-test faults scale soak check format lock bench bench-peers neighbours clean
 
 run: .venv/run.stamp  ## the gateway on http://127.0.0.1:8787 with its demo parts: no key, no service, no network
 	@$(BIN)/wws dev --demo
@@ -14,11 +15,20 @@ test: .venv/dev.stamp .venv/run.stamp  ## every test
 
 edge-test: .venv/dev.stamp .venv/run.stamp edge-runtimes  ## the scenarios on the edge runtimes themselves, and the folder that is deployed there
 	WWS_SCENARIO_HOSTS=workerd,deno $(BIN)/pytest -q -p no:randomly tests/scenarios edge/tests
+	cd edge && node core.mjs .packages
+	@if command -v $(PYTHON313) >/dev/null; then $(PYTHON313) -I edge/core.py edge/.packages; else echo "no $(PYTHON313) here: the core was not tried on it"; fi
 
-edge-runtimes: edge/node_modules/.stamp  ## workerd, Deno, Pyodide and wrangler, from npm at the versions of edge/package-lock.json
+edge-figures: .venv/dev.stamp .venv/run.stamp edge-runtimes  ## what the gateway costs on workerd; writes docs/platforms.md
+	$(BIN)/python -m edge.figures
+
+edge-runtimes: edge/node_modules/.stamp edge/.packages/.stamp  ## workerd, Deno, Pyodide and wrangler, from npm at the versions of edge/package-lock.json
 
 edge/node_modules/.stamp: edge/package.json edge/package-lock.json
-	@cd edge && npm ci --ignore-scripts --silent
+	@cd edge && npm install --ignore-scripts --silent # as locked; npm ci wants the packages of every other system too
+	@touch $@
+
+edge/.packages/.stamp: .venv/base.stamp edge/core.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --upgrade --target edge/.packages -r edge/core.txt
 	@touch $@
 
 faults: .venv/dev.stamp .venv/run.stamp  ## sixteen faults of AI providers; prints what the caller sees and writes docs/failure-behaviour.md
@@ -74,4 +84,4 @@ lock: .venv/base.stamp  ## new lock files from requirements/*.in
 	@touch $@
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache bench/.work
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache bench/.work edge/node_modules edge/.packages

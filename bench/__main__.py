@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     rounds = options.rounds if options.rounds is not None else (1 if options.quick else 5)
     plan = Plan(rounds=max(1, rounds), seconds=2.0 if options.quick else 3.0)
     try:
-        require("nginx", "wrk", "taskset")
+        require("nginx", "wrk", "taskset", "redis-server")
         known = {**facts(), "load average before": f"{os.getloadavg()[0]:.2f}"}
         prepare()
         with console.status("starting") as status, open_world() as world:

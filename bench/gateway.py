@@ -25,20 +25,23 @@ __all__ = ["EXACT", "VARIANTS", "Gateway", "Upstreams", "Variant", "config", "cr
 EXACT = 3000
 """What one key may ask of `/exact/*` in an hour: more is sent in a second, and this many must be let through."""
 _AMPLE = "100000000/min"  # the limiter runs and admits
+_ENVIRONMENT = {"WWS_PEPPER": "the pepper of a benchmark"}  # what a shared store needs
 
 
 @dataclass(frozen=True, slots=True)
 class Upstreams:
-    """Base URLs of what stands behind the gateway: the cheap mock, the streaming mock (which also is the auth server)."""
+    """What stands behind the gateway: the cheap mock and the streaming mock (which also is the auth server), by base URL, and
+    a Redis server."""
 
     mock: str
     streams: str
+    redis: str = "redis://127.0.0.1:6379"
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
     """What differs: where `auto` leads, whether plain answers are assembled from streams, the limit before authentication,
-    which requests are logged, how many processes serve."""
+    which requests are logged, how many processes serve, whether the store is Redis."""
 
     name: str
     provider: str = "mock"
@@ -46,6 +49,7 @@ class Variant:
     address_limit: str = _AMPLE
     log: str = "all"
     workers: int = 1
+    redis: bool = False
 
 
 VARIANTS = {
@@ -54,6 +58,7 @@ VARIANTS = {
         Variant("pipeline"),
         Variant("quiet", log="off"),
         Variant("workers", workers=2),
+        Variant("redis", redis=True),
         Variant("assembled", provider="streams", assemble=True),
         # One address sends every refused request here, and the limit before authentication would refuse it first.
         Variant("refusals", address_limit="off"),
@@ -70,7 +75,7 @@ workers = {workers}
 log = "{log}"
 
 [kv]
-store = "lmdb:{folder}/state"
+store = "{store}"
 
 [auth]
 supabase_url = "{streams}"
@@ -155,7 +160,7 @@ def config(variant: Variant, folder: Path, port: int, admin: int, upstreams: Ups
     return _CONFIG.format(
         port=port,
         admin=admin,
-        folder=folder,
+        store=upstreams.redis if variant.redis else f"lmdb:{folder}/state",
         mock=upstreams.mock,
         streams=upstreams.streams,
         ample=_AMPLE,
@@ -184,7 +189,15 @@ def _command(*arguments: str) -> list[str]:
 def create_key(path: Path) -> str:
     """An API key from `wws keys create`. Raises `BenchError` with what the command said when it fails."""
     command = _command("keys", "create", "--name", "bench", "--json", "--config", str(path))
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **_ENVIRONMENT},
+    )
     if done.returncode != 0:
         raise BenchError(f"wws keys create ended with {done.returncode}: {done.stderr.strip()[-800:]}")
     try:
@@ -224,7 +237,7 @@ def prepare(variant: Variant, upstreams: Upstreams) -> tuple[Path, str]:
 
 def serve(path: Path, name: str, core: int | str = SERVER_CORE) -> Program:
     """`wws serve` on the server's core."""
-    return Program(f"wws serve ({name})", core, _command("serve", "--config", str(path)), path.parent / "serve.log")
+    return Program(f"wws serve ({name})", core, _command("serve", "--config", str(path)), path.parent / "serve.log", _ENVIRONMENT)
 
 
 def launch(variant: Variant, upstreams: Upstreams) -> Gateway:

@@ -12,8 +12,9 @@ from bench import gateway, nginx, upstream
 from bench.client import Answer, probe
 from bench.errors import BenchError
 from bench.gateway import VARIANTS, Gateway, Upstreams
-from bench.machine import WORK, free_port
+from bench.machine import LOAD_CORE, WORK, free_port
 from bench.payload import CHAT_ANSWER, chat_body, generate_body, paced_model
+from bench.process import Program, wait_listening
 from bench.session import Signer
 from bench.wrk import Call
 from wws.core.auth.apikey import ID_BYTES, SECRET_BYTES, make_key
@@ -74,7 +75,7 @@ def _gateway_targets(gateways: dict[str, Gateway], token: str) -> dict[str, Targ
     body = chat_body("auto")
     session = _bearer(token)
     pipeline, quiet, workers = (gateways[name] for name in ("pipeline", "quiet", "workers"))
-    assembled, refusals = gateways["assembled"], gateways["refusals"]
+    assembled, refusals, redis = gateways["assembled"], gateways["refusals"], gateways["redis"]
     chat, limited = pipeline.base_url + _CHAT, refusals.base_url + "/api/ai/generate"
     calls = {
         "wws-chat": (pipeline, Call(chat, body=body, headers=session)),
@@ -83,6 +84,8 @@ def _gateway_targets(gateways: dict[str, Gateway], token: str) -> dict[str, Targ
         "wws-chat-workers": (workers, Call(workers.base_url + _CHAT, body=body, headers=session)),
         "wws-exact": (pipeline, _limited(pipeline, body)),
         "wws-exact-workers": (workers, _limited(workers, body)),
+        "wws-chat-redis": (redis, Call(redis.base_url + _CHAT, body=body, headers=session)),
+        "wws-exact-redis": (redis, _limited(redis, body)),
         "wws-prompt": (pipeline, Call(chat, body=chat_body("auto", 200 * 1024), headers=session)),
         "wws-cache": (pipeline, Call(pipeline.base_url + "/cached/page", method="GET", headers=session)),
         "wws-function": (pipeline, Call(pipeline.base_url + "/hello", method="GET")),
@@ -132,6 +135,7 @@ _CHECKS: dict[str, Callable[[Answer], str | None]] = {
     "wws-chat-key": _passed_on,
     "wws-chat-quiet": _passed_on,
     "wws-chat-workers": _passed_on,
+    "wws-chat-redis": _passed_on,
     "wws-prompt": _passed_on,
     "wws-assembled": _assembled,
     "wws-cache": _hit,
@@ -157,17 +161,28 @@ def verify(name: str, target: Target) -> None:
         raise BenchError(f"{name}: {fault}: {answer.status} {answer.headers} {answer.body[:200]!r}")
 
 
+def _start_redis(port: int) -> Program:
+    """A Redis server that keeps nothing on disk, on the load's core."""
+    command = ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(WORK)]
+    program = Program("redis-server", LOAD_CORE, command, WORK / "redis.log")
+    wait_listening(program, port)
+    return program
+
+
 @contextmanager
 def open_world() -> Iterator[World]:
     """Starts all parts, and ends them on leaving."""
     shutil.rmtree(WORK / "wws", ignore_errors=True)
     signer = Signer()
     with ExitStack() as stack:
-        mock_port, stream_port, nginx_port = free_port(), free_port(), free_port()
+        mock_port, stream_port, nginx_port, redis_port = free_port(), free_port(), free_port(), free_port()
         stack.enter_context(nginx.start_mock(mock_port))
         stack.enter_context(upstream.start(stream_port, signer))
+        stack.enter_context(_start_redis(redis_port))
         measure = stack.enter_context(nginx.start_measure(nginx_port, mock_port, stream_port))
-        upstreams = Upstreams(f"http://127.0.0.1:{mock_port}", f"http://127.0.0.1:{stream_port}")
+        upstreams = Upstreams(
+            f"http://127.0.0.1:{mock_port}", f"http://127.0.0.1:{stream_port}", f"redis://127.0.0.1:{redis_port}"
+        )
         gateways = {}
         for name, variant in VARIANTS.items():
             gateways[name] = gateway.launch(variant, upstreams)

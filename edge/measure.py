@@ -14,7 +14,6 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -82,7 +81,7 @@ def rss(host: Any) -> float:
 
 def measured(name: str, around: Neighbours, folder: Path) -> dict[str, str]:
     """One platform's row."""
-    made: Callable[..., Any] = host_class(name)
+    made: Any = host_class(name)
     toml = project(around, made.own).replace('default = "1000/min"', 'default = "100000/min"')
     colds = []
     for number in range(STARTS):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.e2e.ask import ask
 from tests.e2e.crowd import CROWD, crowd
 from tests.e2e.neighbours import Neighbours
@@ -16,7 +17,6 @@ from tests.project.functions.write import write
 from tests.scenarios.functions import FILES
 from tests.scenarios.hosts.deno import DenoHost, PlainDenoHost
 from tests.scenarios.project import ENVIRONMENT, project
-
 from wws.project.targets.deno import build, deploy, load
 
 GLUE = Path(__file__).parents[2] / "src" / "wws" / "hosts" / "deno" / "glue"

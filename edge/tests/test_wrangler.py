@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.edge.workerd import MODULES
 from tests.project.functions.write import HELLO, write
 
@@ -27,6 +28,8 @@ code = "zai/glm-4.7"
 use = "code"
 [[kv_namespaces]]
 binding = "VISITS"
+[triggers]
+crons = ["*/5 * * * *"]
 """
 LARGEST = 400
 """KiB of an upload, compressed: well below what every plan of the platform takes."""
@@ -35,7 +38,9 @@ LARGEST = 400
 def run(folder: Path, toml: str, *words: str, app: str = "wws.cli.app") -> subprocess.CompletedProcess[str]:
     """A command on a project, with the pinned wrangler."""
     (folder / "wws.toml").write_text(toml)
-    write(folder / "functions", {"hello.py": HELLO, "api/[id].py": HELLO})
+    cleanup = "async def scheduled(event, env, ctx):\n    return None\n"
+    write(folder / "functions", {"hello.py": HELLO, "api/[id].py": HELLO, "cleanup.py": cleanup})
+    write(folder / "public", {"index.html": "<p>hello</p>"})
     path = f"{MODULES / '.bin'}:{os.environ['PATH']}"
     command = [sys.executable, "-c", f"from {app} import app; app()", *words, "--target", "cloudflare"]
     env = {**os.environ, "PATH": path, "CI": "1", "WRANGLER_SEND_METRICS": "false"}

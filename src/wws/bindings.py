@@ -28,6 +28,7 @@ from wws.core.queue.delivery import Settlement
 from wws.core.queue.message import Counts, Message
 from wws.core.resilience.gate import Places
 from wws.core.trail import Trail
+from wws.env import Env
 from wws.http import Body, Headers, Outcome, Pair, Request, Response
 
 __all__ = [
@@ -384,6 +385,8 @@ class Services:
     """What works differently just now because something the gateway depends on fails, as `/readyz` names it."""
     resolve: Callable[[str, int], Awaitable[list[str]]] | None = None
     """The IP addresses of a host and port; None where the platform resolves by itself. Raises `ConnectFailed`."""
+    tunnel: Callable[[Endpoint, str, list[Pair], Timeouts], Awaitable[Response]] | None = None
+    """Asks an origin to switch protocols, as `Dial` asks; None where the host cannot."""
     assets: Any = None
     """The project's public files, a `wws.functions.static.Files`; None where there are none, or the platform serves them."""
     functions: Mapping[str, Any] = field(default_factory=dict)
@@ -439,23 +442,6 @@ class Namespace:
         """Key names with `prefix`, in order; the next page with the `cursor` of this one."""
         page = await self._kv.list(self._prefix + prefix, cursor, limit)
         return KeyPage([key[len(self._prefix) :] for key in page.keys], page.cursor)
-
-
-class Env:
-    """What a function gets as `env`: the project's bindings as attributes, and `wws`, the services of the host."""
-
-    def __init__(self, wws: Services, bindings: Mapping[str, Any] | None = None) -> None:
-        self.wws = wws
-        for name, binding in (bindings or {}).items():
-            setattr(self, name, binding)
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(
-            f"no binding {name!r} in wws.toml; there are: {', '.join(sorted(vars(self).keys() - {'wws'})) or 'none'}"
-        )
-
-    def __repr__(self) -> str:
-        return f"<Env {', '.join(sorted(vars(self)))}>"
 
 
 class Context:

@@ -32,7 +32,7 @@ from wws.functions.cache_manager import cache_manager
 from wws.functions.invoke import invoke
 from wws.functions.rate_limiter import LimitResult, address_limiter, blocked, counted, give_back, rate_limiter
 from wws.functions.refuse import refuse
-from wws.functions.relay import relay_origin
+from wws.functions.relay import relay_origin, relay_socket, wants_socket
 from wws.functions.static import has_file, serve_file
 from wws.http import Headers, Outcome, Pair, Request, Response, Stream
 
@@ -40,6 +40,7 @@ __all__ = ["Gateway"]
 
 _log = logging.getLogger("wws.gateway")
 _SHED_WAIT: Final = 1.0  # seconds until a shed caller should come back
+_SWITCHING: Final = 101
 _READS: Final = frozenset({"GET", "HEAD"})
 _RULES: Final = 4096  # limits whose header lines are kept ready; a policy has far fewer
 
@@ -88,7 +89,7 @@ class Gateway:
         if self._cors and request.route is not None and request.route.cors:
             _for_pages(request, request.route, response)
         body = response.body
-        if isinstance(body, Stream):
+        if isinstance(body, Stream) or response.status == _SWITCHING:
             response.finish = partial(self._finished, request, ctx, response, response.finish)
         else:
             self._left(request)
@@ -121,6 +122,8 @@ class Gateway:
             return await relay_ai(request, env, ctx, route)
         if route.to == "static":
             return await serve_file(request, env, ctx)
+        if route.to == "origin" and b"upgrade" in request.headers.first and wants_socket(request):
+            return await relay_socket(request, env, ctx, route)
         if route.to == "function" and route.cache.mode == "off":
             return await invoke(request, env, ctx, route)
         return await self._cached(request, env, ctx, route)

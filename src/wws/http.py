@@ -370,10 +370,11 @@ class Response:
 
     `notes` are the gateway's own header lines ("name: value\\r\\n" each), kept apart from `headers` so that a host can send them
     as one piece. `length` is the Content-Length to announce for a stream, or for an answer to HEAD; None where it is not known.
-    `finish`, when set, is called by the host once with the `Outcome` and the number of body bytes sent.
+    `finish`, when set, is called by the host once with the `Outcome` and the number of body bytes sent. `upgrade`, set for a 101
+    only, is what the host joins to the client's connection.
     """
 
-    __slots__ = ("body", "finish", "headers", "length", "notes", "status")
+    __slots__ = ("body", "finish", "headers", "length", "notes", "status", "upgrade")
 
     def __init__(
         self,
@@ -387,6 +388,7 @@ class Response:
         self.notes = ""
         self.length: int | None = None
         self.finish: Callable[[Outcome, int], None] | None = None
+        self.upgrade: Any
 
     @classmethod
     def _typed(cls, body: bytes | Stream, kind: bytes, status: int, headers: Mapping[str, str] | None) -> Response:

@@ -29,7 +29,7 @@ def test_it_is_toml_and_listens_on_loopback(name: str) -> None:
         "workers": 2 if name == "workers" else 1,
         "log": "off" if name == "quiet" else "all",
     }
-    assert project["kv"] == {"store": "lmdb:/tmp/bench/state"}
+    assert project["kv"] == {"store": "redis://127.0.0.1:6379" if name == "redis" else "lmdb:/tmp/bench/state"}
     assert project["auth"]["supabase_url"] == "http://127.0.0.1:2222"
 
 

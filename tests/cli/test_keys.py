@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.cli.run import process, wws
-from wws.bindings import Env
+from tests.support.services import make_env
+from wws.bindings import Env, Secrets
 from wws.cli.store import opened
+from wws.core.auth.apikey import used_key
 from wws.functions.auth_guard import auth_guard
 from wws.http import Request
+from wws.stores.memory import MemoryStore
 
 KEY = re.compile(r"wws_live_[0-9A-Za-z]{11}_[0-9A-Za-z]{33}_[0-9a-f]{8}")
 
@@ -72,6 +75,20 @@ def test_the_list_for_people(project: Path) -> None:
     assert [(row[1], row[2]) for row in rows] == [("first", "ai origin function"), ("second", "ai")]
     assert rows[0][4] == "never"
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d", rows[1][4])
+    assert [row[5] for row in rows] == ["never", "never"]
+
+
+def test_when_a_key_was_last_used(project: Path) -> None:
+    """As a gateway has written it."""
+    made = wws("keys", "create", "--name", "n8n", "--json").json
+    assert wws("keys", "list", "--json").json[0]["last_used_at"] is None
+    with opened(None) as env:
+        asyncio.run(env.wws.kv.put(used_key(made["id"]), b"1790000000", durable=True))
+    assert wws("keys", "list", "--json").json[0]["last_used_at"] == "2026-09-21T14:13:20Z"
+    assert wws("keys", "list").out.rstrip().endswith("2026-09-21 14:13")
+    wws("keys", "revoke", made["id"])
+    with opened(None) as env:
+        assert asyncio.run(env.wws.kv.get(used_key(made["id"]))) is None
 
 
 @pytest.mark.parametrize(
@@ -117,3 +134,22 @@ def test_a_store_that_cannot_be_opened_is_told(project: Path) -> None:
     assert (done.status, done.out) == (1, "")
     assert done.err.startswith("error: ")
     assert "Traceback" not in done.err
+
+
+def test_a_key_for_a_platform_is_printed_with_its_entry(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WWS_PEPPER", raising=False)
+    refused = process("keys", "create", "--name", "n8n", "--record", cwd=folder)
+    assert (refused.status, refused.out) == (1, "")
+    assert "WWS_PEPPER" in refused.err
+    pepper = "p" * 32
+    monkeypatch.setenv("WWS_PEPPER", pepper)
+    made = process("keys", "create", "--name", "n8n", "--record", "--json", cwd=folder)
+    assert made.status == 0
+    entry, store = made.json["kv"], MemoryStore()
+    assert made.json["key"] not in entry["value"]
+
+    async def there() -> bool:
+        await store.put(entry["name"], entry["value"])
+        return await accepted(make_env(kv=store, secrets=Secrets(pepper.encode())), made.json["key"])
+
+    assert asyncio.run(there())

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -33,11 +32,21 @@ using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
     (name = "main", worker = .gateway),
+    (name = "ticker", worker = .ticker),
     (name = "internet", network = (allow = ["public", "private"])),
     (name = "disk", disk = (path = {disk}, writable = true)),
 {services}
   ],
-  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
+  sockets = [
+    (name = "http", address = "127.0.0.1:0", http = (), service = "main"),
+    (name = "ticks", address = "127.0.0.1:0", http = (), service = "ticker"),
+  ],
+);
+const ticker :Workerd.Worker = (
+  modules = [(name = "ticker.js", esModule = embed "ticker.js")],
+  bindings = [(name = "MAIN", service = "main")],
+  compatibilityDate = {date},
+  compatibilityFlags = ["service_binding_extra_handlers"],
 );
 const gateway :Workerd.Worker = (
   modules = [
@@ -51,6 +60,16 @@ const gateway :Workerd.Worker = (
   compatibilityDate = {date},
   compatibilityFlags = {flags},
 );
+"""
+# Cron triggers are the platform's: this asks for one, as it does.
+_TICKER = """\
+export default {
+  async fetch(request, env) {
+    const asked = new URL(request.url).searchParams;
+    const at = new Date(Number(asked.get("at")) * 1000);
+    return Response.json(await env.MAIN.scheduled({ cron: asked.get("cron"), scheduledTime: at }));
+  },
+};
 """
 
 
@@ -104,6 +123,7 @@ def configuration(built: Path, secrets: dict[str, str], kv: dict[str, int], *, d
         date=_text(wrangler["compatibility_date"]),
         flags=f"[{', '.join(map(_text, flags))}]",
     )
+    (built / "ticker.js").write_text(_TICKER)
     path = built / "test.capnp"
     path.write_text(config)
     return path
@@ -118,7 +138,7 @@ def _text(value: str) -> str:
 
 
 class Workerd:
-    """A running workerd: `port` is where it listens."""
+    """A running workerd: `port` is where it listens, `ticks` where it is told that a cron is due."""
 
     def __init__(self, config: Path, cache: Path, *options: str, log: Path) -> None:
         self.log = log
@@ -129,14 +149,15 @@ class Workerd:
             self.process = subprocess.Popen(command, cwd=config.parent, stdout=out, stderr=out, pass_fds=[write])
         os.close(write)
         with os.fdopen(read) as control:
-            self.port = self._listening(control.readline())
+            ports = dict([self._listening(control.readline()) for _ in range(2)])
+        self.port, self.ticks = ports["http"], ports["ticks"]
 
-    def _listening(self, line: str) -> int:
-        found = re.search(r'"port":(\d+)', line)
-        if found is None:
+    def _listening(self, line: str) -> tuple[str, int]:
+        if not line:
             self.stop()
-            raise AssertionError(f"workerd does not listen: {line}\n{self.log.read_text()[-4000:]}")
-        return int(found[1])
+            raise AssertionError(f"workerd does not listen:\n{self.log.read_text()[-4000:]}")
+        told = json.loads(line)
+        return told["socket"], told["port"]
 
     def stop(self) -> None:
         """Ends it."""

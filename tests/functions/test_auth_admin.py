@@ -64,11 +64,11 @@ async def test_what_is_made_of_the_random_bytes(world: World) -> None:
         asked.append(count)
         return bytes(range(count))
 
-    key_id, key, record = await create_key(world.env, "n8n", ("ai",), 3600.0, "batch", random=random)
+    key_id, key, record = await create_key(world.env, "n8n", ("ai",), 3600.0, random=random)
     assert asked == [8, 24]  # the secret has 192 bits; 160 are the least
     assert key.startswith(f"wws_live_{key_id}_")
     now = world.clock.time()
-    assert (record.id, record.name, record.scopes, record.rate_class) == (key_id, "n8n", ("ai",), "batch")
+    assert (record.id, record.name, record.scopes) == (key_id, "n8n", ("ai",))
     assert (record.created_at, record.expires_at) == (now, now + 3600)
 
 

@@ -30,7 +30,7 @@ def test_flat_is_good_whatever_the_warm_up_and_single_peaks_were() -> None:
 @pytest.mark.parametrize(
     ("samples", "after", "wrong", "what"),
     [
-        (run(growth=0.1 * MIB), QUIET, 0, "memory under load, by its trend"),
+        (run(growth=0.2 * MIB), QUIET, 0, "memory under load, by its trend"),
         (run(tasks=1.0), QUIET, 0, "tasks under load"),
         (run(), QUIET._replace(gauges=QUIET.gauges._replace(tasks=9.0)), 0, f"tasks {IDLE}"),
         (run(), QUIET._replace(descriptors=41), 0, f"descriptors that are no connections, {IDLE}"),
@@ -41,6 +41,12 @@ def test_flat_is_good_whatever_the_warm_up_and_single_peaks_were() -> None:
 )  # fmt: skip
 def test_each_leak_is_found(samples: list[Sample], after: Sample, wrong: int, what: str) -> None:
     assert bad(samples, after, wrong) == [what]
+
+
+def test_a_long_run_is_judged_strictly() -> None:
+    samples = [sample._replace(at=sample.at * 4) for sample in run(growth=0.1 * MIB)]
+    [memory, *_] = checks(samples, 100.0, (QUIET, QUIET), 0)
+    assert not memory.good
 
 
 def test_slopes() -> None:

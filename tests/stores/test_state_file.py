@@ -171,7 +171,11 @@ def test_any_keys_and_values_come_back(tmp_path_factory: pytest.TempPathFactory,
 
 
 def test_what_records_are() -> None:
-    names = [group_of(key) for key in ("v1:key:a", "v1:gonekey:a", "v1:gone:a", "v1:sess:a", "v1:cache:a", "ns:V:a", "x")]
+    names = [
+        group_of(key)
+        for key in ("v1:key:a", "v1:keyused:a", "v1:gonekey:a", "v1:gone:a", "v1:sess:a", "v1:cache:a", "ns:V:a", "x")
+    ]
     assert names == [
-        "API keys", "revoked API keys", "purged sessions and users", "sessions", "cached answers", "KV namespaces", "other"
+        "API keys", "when API keys were used", "revoked API keys",
+        "purged sessions and users", "sessions", "cached answers", "KV namespaces", "other"
     ]  # fmt: skip

@@ -45,11 +45,11 @@ class SlowProxy:
     def __exit__(self, *_: object) -> None:
         async def end() -> None:
             self._server.close()
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            while self._tasks:  # they end as their connections do
+                for writer in self._writers:
+                    writer.transport.abort()
+                await asyncio.sleep(0.01)
 
-        self.cut()
         asyncio.run_coroutine_threadsafe(end(), self._loop).result(10.0)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10.0)

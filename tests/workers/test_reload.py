@@ -149,3 +149,30 @@ def test_breakers_of_unchanged_providers_survive(begin: Begin, around: Neighbour
     rewrite(gateway, 'kind = "openai"', 'kind = "openai"\napi_key = "another"')
     assert hup(gateway)["result"] == "ok"
     assert breaker() is None  # with another key it may well work
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_new_code_of_functions_and_code_that_is_broken(begin: Begin, workers: int) -> None:
+    gateway = begin(workers)
+    with gateway.config.open("a") as file:
+        file.write('[[routes]]\npath = "/hello"\nto = "function:hello"\nauth = "none"\n')
+    code = gateway.folder / "functions" / "hello.py"
+    code.parent.mkdir()
+
+    def say(word: str) -> dict[str, Any]:
+        code.write_text(f"from wws import Response\n\nasync def fetch(request, env, ctx):\n    return Response.text({word})\n")
+        return hup(gateway)
+
+    def said() -> set[bytes]:
+        return {ask(gateway.url, "/hello").body for _ in range(8)}
+
+    assert say('"one"')["result"] == "ok" and said() == {b"one"}
+    assert say('"two"')["result"] == "ok" and said() == {b"two"}
+    last = say('"three')
+    assert last["result"] == "error" and "hello.py" in last["problems"][0]
+    assert said() == {b"two"}  # what works goes on
+    code.write_text("raise RuntimeError('at import')\n")
+    last = hup(gateway)
+    assert last["result"] == "error" and "hello.py" in last["problems"][0]
+    assert said() == {b"two"}
+    assert say('"four"')["result"] == "ok" and said() == {b"four"}

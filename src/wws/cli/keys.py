@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Coroutine
+from contextlib import nullcontext
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from wws.bindings import Env
 from wws.cli.options import Config, Json, command
 from wws.cli.output import fail, note, print_json, print_line, print_table
-from wws.cli.store import opened
-from wws.core.auth.apikey import DEFAULT_SCOPES, KeyRecord
-from wws.functions.auth_admin import create_key, list_keys, revoke_key
+from wws.cli.store import opened, unstored
+from wws.core.auth.apikey import DEFAULT_SCOPES, KeyRecord, record_key
+from wws.functions.auth_admin import create_key, last_used, list_keys, revoke_key
 from wws.project import durations
 
 app = command()
@@ -45,6 +48,12 @@ def create(
         str | None,
         typer.Option("--expires-in", metavar="DURATION", help="Such as 90d; never when not given.", show_default=False),
     ] = None,
+    record: Annotated[
+        bool,
+        typer.Option(
+            "--record", help="Store it nowhere, and print the entry for a platform's KV; needs WWS_PEPPER.", show_default=False
+        ),
+    ] = False,
     config: Config = None,
     json: Json = False,
 ) -> None:
@@ -59,16 +68,34 @@ def create(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--expires-in") from None
     try:
-        with opened(config) as env:
-            scopes = tuple(scope or DEFAULT_SCOPES)
-            _, text, record = asyncio.run(create_key(env, name, scopes, seconds, random=secrets.token_bytes))
+        with nullcontext(unstored()) if record else opened(config) as env:
+            made = create_key(env, name, tuple(scope or DEFAULT_SCOPES), seconds, random=secrets.token_bytes)
+            text, stored, entry = asyncio.run(_created(env, made))
     except ValueError as error:
         raise typer.Exit(fail(str(error), as_json=json)) from None
+    kv = {"kv": entry._asdict()} if record else {}
     if json:
-        print_json({"id": record.id, "key": text, **_fields(record)})
+        print_json({"id": stored.id, "key": text, **_fields(stored), **kv})
         return
     print_line(text)
-    note(f"This is key {record.id} for {record.name}. It is shown only now: keep it where secrets are kept.")
+    note(f"This is key {stored.id} for {stored.name}. It is shown only now: keep it where secrets are kept.")
+    if record:
+        note("It counts once this stands in the KV namespace WWS_KV, whose ID `wrangler kv namespace list` tells:")
+        note(f"wrangler kv key put --remote --namespace-id ID {entry.name} '{entry.value}'")
+
+
+class _Entry(NamedTuple):
+    """What a key is in the store."""
+
+    name: str
+    value: str
+
+
+async def _created(env: Env, made: Coroutine[Any, Any, tuple[str, str, KeyRecord]]) -> tuple[str, KeyRecord, _Entry]:
+    """The key's text, its record, and its entry in the store."""
+    _, text, record = await made
+    name = record_key(record.id)
+    return text, record, _Entry(name, (await env.wws.kv.get(name) or b"").decode())
 
 
 @app.command("list")
@@ -80,12 +107,14 @@ def list_(config: Config = None, json: Json = False) -> None:
       wws keys list
     """
     with opened(config) as env:
-        records = asyncio.run(list_keys(env))
+        found = asyncio.run(_listed(env))
     if json:
-        print_json([{"id": record.id, **_fields(record)} for record in records])
+        print_json([{"id": record.id, **_fields(record), "last_used_at": _time(used)} for record, used in found])
         return
-    columns = ("id", "name", "scopes", "created", "expires")
-    rows = [(one.id, one.name, " ".join(one.scopes), _day(one.created_at), _day(one.expires_at)) for one in records]
+    columns = ("id", "name", "scopes", "created", "expires", "last used")
+    rows = [
+        (one.id, one.name, " ".join(one.scopes), _day(one.created_at), _day(one.expires_at), _day(used)) for one, used in found
+    ]
     print_table(columns, rows)
 
 
@@ -109,6 +138,10 @@ def revoke(
         print_json({"id": id, "revoked": True})
     else:
         print_line(f"revoked {id}")
+
+
+async def _listed(env: Env) -> list[tuple[KeyRecord, float | None]]:
+    return [(record, await last_used(env, record.id)) for record in await list_keys(env)]
 
 
 def _fields(record: KeyRecord) -> dict[str, object]:

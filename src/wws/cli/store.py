@@ -9,15 +9,16 @@ from pathlib import Path
 
 from wws.bindings import Endpoint, Env, Secrets, Services
 from wws.cli.launch import locate_file
-from wws.core.policy import Timeouts
+from wws.core.policy import Policy, Timeouts
 from wws.errors import ConfigError, ConnectFailed, Problem
 from wws.http import Body, Pair, Response
 from wws.project.load import load
-from wws.project.pepper import pepper
+from wws.project.pepper import VARIABLE, pepper
 from wws.project.settings import Project
 from wws.stores import JobStore, open_jobs, open_store
+from wws.stores.memory import MemoryStore
 
-__all__ = ["opened", "opened_jobs"]
+__all__ = ["opened", "opened_jobs", "unstored"]
 
 
 class Offline:
@@ -50,6 +51,16 @@ def opened(config: Path | None) -> Iterator[Env]:
         yield Env(Services(project.policy, store, store, offline, offline, secrets))
     finally:
         store.close()
+
+
+def unstored() -> Env:
+    """An `env` whose store is this process's memory: what is written there is to be put somewhere else. Raises `ConfigError`."""
+    given = os.environ.get(VARIABLE)
+    if not given:
+        words = "not set: the same one that was set on the platform, with: wrangler secret put WWS_PEPPER"
+        raise ConfigError([Problem(VARIABLE, None, "", words)])
+    store, offline = MemoryStore(), Offline()
+    return Env(Services(Policy(), store, store, offline, offline, Secrets(pepper("memory:", Path(), os.environ))))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from wws.core.policy import Limit
 
 
 class Attempt(NamedTuple):
-    """One upstream call: how it ended (`ok` or an `error_type`) and how long it took, in seconds."""
+    """One upstream call: how it ended (`ok`, an `error_type`, or `hedged`: another was sooner) and its seconds."""
 
     provider: str
     model: str

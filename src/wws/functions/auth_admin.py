@@ -15,7 +15,7 @@ from wws.core.auth.digest import Pepper
 from wws.core.auth.session import SESSION_PREFIX, Denied, Session
 from wws.functions.signing_keys import RELOAD_KEY
 
-__all__ = ["create_key", "list_keys", "purge_sessions", "reload_signing_keys", "revoke_key"]
+__all__ = ["create_key", "last_used", "list_keys", "purge_sessions", "reload_signing_keys", "revoke_key"]
 
 _MAX_NAME = 100
 
@@ -25,7 +25,6 @@ async def create_key(
     name: str,
     scopes: tuple[str, ...] = DEFAULT_SCOPES,
     expires_in: float | None = None,
-    rate_class: str | None = None,
     *,
     random: Callable[[int], bytes],
 ) -> tuple[str, str, KeyRecord]:
@@ -43,7 +42,7 @@ async def create_key(
     now = wws.clock.time()
     digest = Pepper(wws.secrets.pepper).hex(key.secret)
     expires_at = None if expires_in is None else now + expires_in
-    record = KeyRecord(key.id, name, digest, tuple(scopes), rate_class, expires_at, now)
+    record = KeyRecord(key.id, name, digest, tuple(scopes), expires_at, now)
     ttl = None if expires_in is None else max(expires_in, session.MIN_STORED)
     await wws.kv.put(apikey.record_key(key.id), apikey.encode_record(record), ttl, durable=True)
     return key.id, text, record
@@ -60,6 +59,15 @@ async def list_keys(env: Env) -> list[KeyRecord]:
     return sorted(records, key=lambda record: (record.created_at, record.id))
 
 
+async def last_used(env: Env, key_id: str) -> float | None:
+    """When a key was last used, wall seconds, to within some minutes; None: it never was, as far as is known.
+
+    Raises `StoreError`.
+    """
+    data = await env.wws.kv.get(apikey.used_key(key_id))
+    return float(data) if data is not None and data.isdigit() else None
+
+
 async def revoke_key(env: Env, key_id: str) -> bool:
     """Ends a key at once and for good; False when there is no such key. Raises `StoreError`.
 
@@ -71,6 +79,7 @@ async def revoke_key(env: Env, key_id: str) -> bool:
         return False
     await kv.put(apikey.gone_record_key(key_id), session.TOMBSTONE, durable=True)
     await kv.delete(apikey.record_key(key_id))
+    await kv.delete(apikey.used_key(key_id))
     return True
 
 

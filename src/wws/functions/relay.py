@@ -11,9 +11,10 @@ from wws.core.wire import hygiene
 from wws.errors import ConnectFailed, Refusal, UpstreamError, UpstreamMalformed, UpstreamTimeout
 from wws.http import Headers, Pair, Request, Response
 
-__all__ = ["relay_origin"]
+__all__ = ["relay_origin", "relay_socket", "wants_socket"]
 
 _VIA: Final = b"1.1 wws"
+_SWITCHING: Final = 101
 _MAX_PASSES: Final = 3
 """Times a request may pass this gateway: one in front of another is a set-up, a third is a loop."""
 
@@ -71,6 +72,40 @@ async def relay_origin(request: Request, env: Env, ctx: Context, route: Route, c
     finally:
         trail.upstream = (trail.upstream or 0.0) + clock() - started
     raw = hygiene.from_upstream(response.headers.raw, response.headers.first.get(b"connection"))
+    response.headers = Headers.trusted(raw)
+    return response
+
+
+def wants_socket(request: Request) -> bool:
+    """Whether a request asks to go on as a WebSocket (RFC 6455 section 4.1)."""
+    first = request.headers.first
+    return (
+        request.method == "GET"
+        and first.get(b"upgrade", b"").lower() == b"websocket"
+        and b"upgrade" in first.get(b"connection", b"").lower()
+        and b"sec-websocket-key" in first
+        and request.body.length == 0
+    )
+
+
+async def relay_socket(request: Request, env: Env, ctx: Context, route: Route) -> Response:
+    """Asks the route's origin for a WebSocket: its 101, with what joins the two sides, or another answer of it.
+
+    The origin sees the verified user as in any request. Raises `Refusal` as `relay_origin`, and where the host cannot.
+    """
+    tunnel = env.wws.tunnel
+    if tunnel is None:
+        raise Refusal("unsupported_endpoint", "WebSockets are not passed on here.")
+    origin = _origin(env, route)
+    connection = request.headers.first.get(b"connection")
+    headers = [*hygiene.to_origin(request.headers.raw, connection), (b"upgrade", b"websocket"), *_ours(request, ctx)]
+    try:
+        response = await tunnel(origin.endpoint, origin.endpoint.base + request.target, headers, origin.timeouts)
+    except UpstreamError as error:
+        raise _refusal(error) from error
+    raw = hygiene.from_upstream(response.headers.raw, response.headers.first.get(b"connection"))
+    if response.status == _SWITCHING:
+        raw += [(b"connection", b"Upgrade"), (b"upgrade", b"websocket")]
     response.headers = Headers.trusted(raw)
     return response
 

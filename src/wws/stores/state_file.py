@@ -42,6 +42,7 @@ _REVOKED: Final = "v1:gone"
 
 GROUPS: Final = (
     ("v1:key:", "API keys"),
+    ("v1:keyused:", "when API keys were used"),
     ("v1:gonekey:", "revoked API keys"),
     ("v1:sess:", "sessions"),
     ("v1:gone", "purged sessions and users"),

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from tests.hosts.server.wire import until
+from tests.support.clock import FakeClock
 from wws.errors import StoreError
 from wws.hosts.server import housekeeping
-from wws.hosts.server.housekeeping import Housekeeping
+from wws.hosts.server.housekeeping import FULL, Collector, Housekeeping
 from wws.observe.ledger import Ledger
 from wws.observe.tally import Tally
 from wws.stores.memory import MemoryStore
@@ -160,3 +161,41 @@ async def test_a_real_store_forgets_what_has_expired(tmp_path: Path) -> None:
     await keeper(store, Ledger(None, clock.time, {})).round()
     assert (await store.list()).keys == ["b"]
     assert store._values.keys() == {"b"}
+
+
+def test_young_objects_in_each_round_and_all_of_them_each_minute() -> None:
+    clock = FakeClock()
+    asked: list[int] = []
+
+    def collect(generation: int) -> int:
+        asked.append(generation)
+        clock.advance(0.2 if generation == 2 else 0.0)
+        return 0
+
+    collector = Collector(clock.monotonic, collect)
+    for _ in range(int(FULL / 5) + 1):
+        collector.round()
+        clock.advance(5.0)
+    assert asked == [1] * int(FULL / 5) + [2]
+    asked.clear()
+    for _ in range(45):  # it took 0.2 s: not again within 200 s
+        collector.round()
+        clock.advance(5.0)
+    assert asked.count(2) == 1
+
+
+async def test_keys_that_were_used_are_written_in_each_round(parts: tuple[Store, Rows], caplog: pytest.LogCaptureFixture) -> None:
+    store, ledger = parts
+    caplog.set_level(logging.INFO, "wws.server")
+    failing = [True]
+
+    async def write() -> None:
+        if failing[0]:
+            raise StoreError("gone")
+
+    rounds = Housekeeping(Tally(), ledger, store, asyncio.get_running_loop(), key_use=write)
+    await rounds.round()
+    await rounds.round()
+    failing[0] = False
+    await rounds.round()
+    assert said(caplog) == ["writing when keys were used fails: gone", "writing when keys were used works again"]

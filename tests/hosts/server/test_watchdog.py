@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 import threading
 import time
@@ -43,9 +44,7 @@ def code(name: str = "api/busy", text: str = SPIN) -> dict[str, Any]:
 class Watched:
     def __init__(self) -> None:
         self.all: list[tuple[str, ...]] = []
-        self.stuck: list[Place] = []
         self.dog = Watchdog(asyncio.get_running_loop(), self.measure)
-        self.dog.stuck = self.stuck.append
 
     def measure(self, name: str, labels: tuple[str, ...], value: float) -> None:
         self.all.append((name, *labels))
@@ -67,8 +66,11 @@ async def watched() -> Any:
 
 async def test_a_function_that_computes_too_long_is_named_once(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
     await asyncio.sleep(0)
-    code()["spin"](0.2, time.monotonic)
-    await asyncio.sleep(0.1)
+    for _ in range(20):
+        code()["spin"](0.2, time.monotonic)
+        await asyncio.sleep(0.1)
+        if watched.counted:
+            break
     assert watched.counted == [(BLOCKS, "api/busy")]
     assert len(caplog.records) == 1
     text = caplog.records[0].message
@@ -78,9 +80,11 @@ async def test_a_function_that_computes_too_long_is_named_once(watched: Watched,
 
 
 async def test_each_time_anew(watched: Watched) -> None:
-    for _ in range(2):
+    for _ in range(20):  # on a busy machine the thread may come too late to see one
         code()["spin"](0.15, time.monotonic)
         await asyncio.sleep(0.15)
+        if len(watched.counted) == 2:
+            break
     assert watched.counted == [(BLOCKS, "api/busy")] * 2
 
 
@@ -89,7 +93,8 @@ async def test_one_that_never_gives_way_is_stopped(watched: Watched, name: str) 
     with pytest.raises(FunctionStopped, match=r"function api/busy \(/project/functions/api/busy\.py:\d+, in \w+\) held up"):
         code()[name](60.0, time.monotonic)
     await asyncio.sleep(0.1)
-    assert watched.counted == [(BLOCKS, "api/busy"), (STOPS, "api/busy")]
+    assert watched.counted.count((STOPS, "api/busy")) == 1
+    assert set(watched.counted) <= {(BLOCKS, "api/busy"), (STOPS, "api/busy")}
 
 
 async def test_one_that_waits_in_the_system_is_stopped(watched: Watched) -> None:
@@ -113,11 +118,39 @@ async def test_an_idle_loop_is_no_trouble(watched: Watched, caplog: pytest.LogCa
     assert not watched.counted and not caplog.records
 
 
-async def test_what_takes_no_signal_is_given_up(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wws.hosts.server.watchdog.STUCK", 0.2)
-    monkeypatch.setattr("wws.hosts.server.watchdog.signal.pthread_kill", lambda *_: None)
-    code()["spin"](0.9, time.monotonic)
-    assert watched.stuck and watched.stuck[0].function == "api/busy"
+async def test_one_that_keeps_all_threads_from_running_is_stopped(watched: Watched) -> None:
+    backtracks = code(text="import re\n\ndef spin():\n    re.match('(a*)*b', 'a' * 60)\n")["spin"]
+    with pytest.raises(FunctionStopped, match="function api/busy"):
+        backtracks()
+
+
+STUCK = """
+import asyncio, ctypes, signal, sys
+from pathlib import Path
+from wws.hosts.server import watchdog
+
+watchdog.STUCK = watchdog._REWOUND = 0.1
+
+async def main():
+    dog = watchdog.Watchdog(asyncio.get_running_loop(), lambda *_: None)
+    dog.replaced = sys.argv[1] == "replaced"
+    dog.use(Path("/project/functions"), 0.05, 0.2)
+    dog.start()
+    await asyncio.sleep(0)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+    ctypes.PyDLL(None).sleep(2)  # holds on to the interpreter
+    print("went on")
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(("place", "status"), [("replaced", 1), ("alone", 0)])
+def test_what_takes_no_signal_is_given_up_where_another_takes_its_place(place: str, status: int) -> None:
+    done = subprocess.run([sys.executable, "-c", STUCK, place], capture_output=True, text=True, check=False)
+    assert done.returncode == status
+    assert "Timeout" in done.stderr and "in main" in done.stderr, "where it stood"
+    assert ("went on" in done.stdout) == (status == 0)
 
 
 def test_where_a_stack_stands() -> None:

@@ -63,7 +63,7 @@ def refused(folder: Path, toml: str) -> dict[str, str]:
 def test_what_deno_is_told(tmp_path: Path) -> None:
     told = json.loads((built(tmp_path) / "deno.json").read_text())
     assert told["imports"] == {"pyodide": "npm:pyodide@314.0.7"}
-    assert {"kv", "cron"} <= set(told["unstable"])
+    assert told["unstable"] == ["kv", "no-legacy-abort"]
     assert told["deploy"]["build"] == "deno task snapshot"
     assert told["deploy"]["runtime"] == {"type": "dynamic", "entrypoint": "main.ts", "memoryLimit": 768}
     for name in ("snapshot", "start", "keys"):
@@ -129,6 +129,13 @@ def test_what_the_platform_does_not_have_is_told_at_once(tmp_path: Path) -> None
     found = refused(tmp_path, toml + '[server]\ntrusted_proxies = ["10.0.0.0/8"]\n')
     assert "10.0.0.0/8" in found["server.trusted_proxies"]
     assert "nothing of this machine" in found["origin.url"]
+
+
+def test_what_is_not_there_yet_is_told_too(tmp_path: Path) -> None:
+    hello = "async def scheduled(event, env, ctx):\n    return None\n"
+    (tmp_path / "functions").mkdir()
+    (tmp_path / "functions" / "hourly.py").write_text(hello)
+    assert "no crons" in refused(tmp_path, TOML + '[triggers]\ncrons = ["0 * * * *"]\n')["triggers.crons"]
 
 
 def test_an_address_of_a_network_of_one_s_own_is_reached(tmp_path: Path) -> None:

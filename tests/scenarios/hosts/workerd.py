@@ -6,6 +6,8 @@ import asyncio
 import os
 import secrets
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -36,6 +38,9 @@ class WorkerdHost:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="kv", daemon=True)
         self._workerd: Workerd | None = None
+        self._start: Callable[[], Workerd] | None = None
+        self.entry = ""
+        """What is added to the worker's entry module."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "wws.toml").write_text(toml)
 
@@ -45,16 +50,42 @@ class WorkerdHost:
         project = load(self.folder / "wws.toml", os.environ)
         built = build_here(project, self.folder / "built").path
         bindings = dict.fromkeys(("WWS_KV", *project.kv_namespaces), port)
+        with (built / "src" / "entry.py").open("a") as entry:
+            entry.write(self.entry)
         config = configuration(built, self._env, bindings, dedicated=self._dedicated)
         cache = runtime(self.folder)
         options = snapshot(config, cache, self.folder / "snapshot") if self._dedicated else ()
-        self._workerd = Workerd(config, cache, *options, log=self.folder / "workerd.log")
-        self.url = f"http://127.0.0.1:{self._workerd.port}"
+        self._start = partial(Workerd, config, cache, *options, log=self.folder / "workerd.log")
+        self.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def start(self) -> int:
+        """Starts the runtime, and gives its port."""
+        assert self._start is not None
+        self._workerd = self._start()
+        self.url = f"http://127.0.0.1:{self._workerd.port}"
+        return self._workerd.port
+
+    def stop(self) -> None:
+        """Ends the runtime; what it has stored stays."""
         if self._workerd is not None:
             self._workerd.stop()
+            self._workerd = None
+
+    @property
+    def ticks(self) -> str:
+        """Where the runtime is told that a cron is due: `/?cron=...&at=SECONDS`."""
+        assert self._workerd is not None
+        return f"http://127.0.0.1:{self._workerd.ticks}"
+
+    @property
+    def process(self) -> int:
+        """The runtime's process id."""
+        assert self._workerd is not None
+        return self._workerd.process.pid
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
         asyncio.run_coroutine_threadsafe(self.kv.stop(), self._loop).result(_PATIENCE)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_PATIENCE)

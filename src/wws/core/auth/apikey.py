@@ -19,6 +19,7 @@ __all__ = [
     "ID_BYTES",
     "KEY_PREFIX",
     "SECRET_BYTES",
+    "USED_KEY_PREFIX",
     "ApiKey",
     "KeyRecord",
     "check_scopes",
@@ -30,10 +31,12 @@ __all__ = [
     "make_key",
     "parse_key",
     "record_key",
+    "used_key",
 ]
 
 KEY_PREFIX: Final = "v1:key:"
 GONE_KEY_PREFIX: Final = "v1:gonekey:"
+USED_KEY_PREFIX: Final = "v1:keyused:"
 ID_BYTES: Final = 8
 SECRET_BYTES: Final = 24
 DEFAULT_SCOPES: Final = ("ai", "origin", "function")
@@ -67,7 +70,6 @@ class KeyRecord(NamedTuple):
     name: str
     hash: str
     scopes: tuple[str, ...]
-    rate_class: str | None
     expires_at: float | None
     created_at: float
 
@@ -104,6 +106,11 @@ def record_key(key_id: str) -> str:
     return KEY_PREFIX + key_id
 
 
+def used_key(key_id: str) -> str:
+    """The store's key of when a key was last used: wall seconds as text."""
+    return USED_KEY_PREFIX + key_id
+
+
 def gone_record_key(key_id: str) -> str:
     """The store's key of a revoked key's tombstone."""
     return GONE_KEY_PREFIX + key_id
@@ -118,7 +125,8 @@ def decode_record(data: bytes) -> KeyRecord | None:
     """The record that `encode_record` made; None for anything else."""
     try:
         members = codec.decode(data)
-        return KeyRecord(**{**members, "scopes": tuple(members["scopes"])})
+        known = {name: members[name] for name in KeyRecord._fields}
+        return KeyRecord(**{**known, "scopes": tuple(known["scopes"])})
     except (KeyError, TypeError, ValueError):
         return None
 

@@ -81,6 +81,11 @@ class Worker(WorkerEntrypoint):
         client = _web.present(raw.headers.get("cf-connecting-ip"))
         return await app.fetch(raw, keep, client or "")
 
+    async def scheduled(self, controller: Any, *_: Any) -> None:
+        """A cron trigger."""
+        app = self.bundle.app or _ready(self.bundle)
+        await app.scheduled(controller.cron, controller.scheduledTime / 1000, self.ctx.waitUntil)
+
 
 class Counters(DurableObject):
     """One subject's counts."""

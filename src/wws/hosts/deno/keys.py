@@ -43,7 +43,7 @@ async def _create(env: Env, given: object) -> tuple[int, str]:
 
 
 async def _list(env: Env, given: object) -> tuple[int, str]:
-    shown = [{name: value for name, value in one._asdict().items() if name != "digest"} for one in await list_keys(env)]
+    shown = [{name: value for name, value in one._asdict().items() if name != "hash"} for one in await list_keys(env)]
     return 0, json.dumps(shown)
 
 

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from wws.bindings import KV, Clock, Context, Counter, Dial, Env, Namespace, Provider, Secrets, Services, SystemClock
 from wws.core.trail import Trail
 from wws.core.wire.notes import acceptable_id
+from wws.errors import FunctionError
+from wws.functions.env import bindings as standard
 from wws.functions.invoke import Function
+from wws.functions.jobs import ScheduledEvent, run_scheduled
+from wws.functions.scope import Scope
 from wws.gateway import Gateway
 from wws.hosts.edge.background import Background, Keep
 from wws.hosts.edge.body import EdgeBody
-from wws.hosts.edge.bundle import Bundle
+from wws.hosts.edge.bundle import Bundle, Tick
 from wws.hosts.edge.crypto import WebCryptoVerifier
 from wws.hosts.edge.dial import FetchDial
 from wws.hosts.edge.log import EdgeLog
@@ -24,6 +30,7 @@ from wws.http import EMPTY, Headers, Request, Response, Stream
 
 __all__ = ["EdgeApp", "assemble"]
 
+_log = logging.getLogger("wws.functions")
 # RFC 9110 section 6.4.1; `Response` refuses a body beside them.
 _BODILESS: Final = frozenset({204, 205, 304})
 # What the platform says of the connection itself, and says anew on the way out.
@@ -33,10 +40,11 @@ _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"connecti
 class EdgeApp:
     """One bundle's gateway. `background` carries each request's `waitUntil`."""
 
-    __slots__ = ("_background", "_clock", "_number", "_prefix", "env", "gateway", "web")
+    __slots__ = ("_background", "_clock", "_crons", "_number", "_prefix", "env", "gateway", "web")
 
-    def __init__(self, web: Web, env: Env, background: Background) -> None:
+    def __init__(self, web: Web, env: Env, background: Background, crons: Sequence[Tick] = ()) -> None:
         self.web = web
+        self._crons = crons
         self.env = env
         self.gateway = Gateway(env)
         self._background = background
@@ -58,10 +66,38 @@ class EdgeApp:
         context = Context(self._id(request), deadline, Trail(now), self._background)
         return await self.gateway.handle(request, self.env, context)
 
+    async def scheduled(self, cron: str, seconds: float, keep: Keep) -> None:
+        """Runs what `[triggers]` has for the expression `cron`, due at `seconds` of wall time, side by side. Raises nothing."""
+        self._background.enter(keep)
+        functions = self.env.wws.functions
+        all_of_them = [name for name, one in functions.items() if one.code is None or "scheduled" in one.code.events]
+        wanted = [[tick.function] if tick.function is not None else all_of_them for tick in self._crons if tick.cron == cron]
+        event = ScheduledEvent(cron, datetime.fromtimestamp(seconds, UTC))
+        await asyncio.gather(*[self._run(name, event) for name in dict.fromkeys([name for some in wanted for name in some])])
+
+    async def _run(self, name: str, event: ScheduledEvent) -> None:
+        function = self.env.wws.functions[name]
+        try:
+            code = function.code or await function.load()
+        except FunctionError as error:
+            _log.error("function %s is broken: %s", name, error)
+            return
+        handler = code.events.get("scheduled")
+        if handler is None:
+            return
+        timeout: float = function.settings.get("timeout") or self.env.wws.policy.function_timeout
+        now = self._clock()
+        ctx = Context(f"job-{self._next()}", now + timeout, Trail(now), self._background)
+        ctx.params = {}
+        await run_scheduled(name, handler, event, Scope(self.env, Request("POST", f"/{name}"), ctx), ctx, timeout)
+
     def _id(self, request: Request) -> str:
         given = request.headers.first.get(b"x-request-id")
         if given is not None and acceptable_id(text := given.decode("latin-1")):
             return text
+        return self._next()
+
+    def _next(self) -> str:
         if not self._prefix:  # not before the first request: at the start there is no randomness, or a snapshot keeps it
             self._prefix = secrets.token_hex(5)
         self._number += 1
@@ -98,8 +134,9 @@ def assemble(
         share_in_flight, log,
     )  # fmt: skip
     services.functions = functions or {}
+    own = standard(bundle.policy, bundle.services)
     seen = {name: (namespaces or {}).get(name) or Namespace(kv, name) for name in bundle.kv_namespaces}
-    return EdgeApp(web, Env(services, {**bundle.vars, **seen, **(bindings or {})}), background)
+    return EdgeApp(web, Env(services, {**own, **bundle.vars, **seen, **(bindings or {})}), background, bundle.crons)
 
 
 def read_request(web: Web, request: Any, client: str) -> Request:

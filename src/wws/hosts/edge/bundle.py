@@ -18,7 +18,7 @@ from wws.errors import ConfigError, Problem
 from wws.hosts.edge.functions import Shipped
 from wws.hosts.edge.plain import from_plain, to_plain
 
-__all__ = ["PEPPER", "Bundle", "names", "read", "written"]
+__all__ = ["PEPPER", "Bundle", "Tick", "names", "read", "written"]
 
 PEPPER: Final = "WWS_PEPPER"
 """The secret that keys every digest in the store: each deployment needs it."""
@@ -27,6 +27,14 @@ SHORTEST: Final = 16
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}", re.ASCII)
 Value = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One of `[triggers] crons`. `function` None: every function that has a `scheduled` handler."""
+
+    cron: str
+    function: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +47,9 @@ class Bundle:
     log: Literal["all", "errors", "off"] = "all"
     secrets: dict[str, str] = field(default_factory=dict)
     functions: dict[str, Shipped] = field(default_factory=dict)
+    services: dict[str, str] = field(default_factory=dict)
+    """Bindings of `[[services]]`: name to function."""
+    crons: tuple[Tick, ...] = ()
 
 
 def written(bundle: Bundle) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from wws.http import Body, Headers, Pair, Request, Response
 if TYPE_CHECKING:
     from wws.hosts.server.server import Server
 
+_SWITCHING: Final = 101
 _NO_BODY: Final = Body()
 _new: Final = tuple.__new__  # the constructor of a NamedTuple costs three times as much, and this runs for every request
 _names: dict[bytes, bytes] = {}
@@ -88,7 +89,7 @@ class Connection:
     __slots__ = (
         "_backlog", "_body", "_body_mark", "_body_since", "_closing", "_discarded", "_fields", "_head_bytes",
         "_head_since", "_held", "_keep_alive", "_loop", "_parser", "_paused", "_pump", "_read", "_request", "_run",
-        "_seen", "_server", "_skipped", "_stalled", "_target", "_transport", "_turns", "_version_1_0", "peer",
+        "_seen", "_server", "_skipped", "_stalled", "_target", "_transport", "_tunnel", "_turns", "_version_1_0", "peer",
     )  # fmt: skip
 
     def __init__(self, server: Server) -> None:
@@ -114,6 +115,7 @@ class Connection:
         self._version_1_0 = False
         self._run: Run | None = None
         self._pump: Pump | None = None
+        self._tunnel: Any = None  # what the connection's bytes belong to once it has switched protocols
         # the connection
         self._held = False  # reading is paused because requests wait for their turn
         self._paused = False
@@ -144,6 +146,8 @@ class Connection:
             self._run.cancel()
         if self._pump is not None:
             self._pump.abort()
+        if self._tunnel is not None:
+            self._tunnel.lost()
         # It and its parser hold each other: without this each closed connection would wait for the collector.
         self._parser = _DEAF
 
@@ -165,18 +169,25 @@ class Connection:
         self._backlog = 0 if self._transport is None else self._transport.get_write_buffer_size()
         if self._pump is not None:
             self._pump.pause()
+        elif self._tunnel is not None:
+            self._tunnel.pause()
 
     def resume_writing(self) -> None:
         self._paused = False
         self._stalled = None
         if self._pump is not None:
             self._pump.resume()
+        elif self._tunnel is not None:
+            self._tunnel.resume()
         elif self._turns:
             self._loop.call_soon(self._take_turn)
 
     def data_received(self, data: bytes) -> None:
         if self._closing is not None:
             self._discard(len(data))
+            return
+        if self._tunnel is not None:
+            self._tunnel.feed(data)
             return
         self._seen = now = self._loop.time()
         if self._head_since is None and self._body is None:
@@ -338,6 +349,9 @@ class Connection:
         if transport is None or request is None or self._closing is not None:
             self._abandon(response)
             return
+        if response.status == _SWITCHING:
+            self._switch(transport, request, response)
+            return
         body = request.body
         if body is not _NO_BODY and isinstance(body, IncomingBody) and not body.complete:
             # The next request would have to be found behind bytes nobody wants: close instead, and say so.
@@ -357,6 +371,19 @@ class Connection:
             self._pump.start()
             if self._paused and self._pump is not None:
                 self._pump.pause()
+
+    def _switch(self, transport: Transport, request: Request, response: Response) -> None:
+        """Goes on in another protocol: from here on the connection's bytes are the tunnel's."""
+        tunnel = getattr(response, "upgrade", None)
+        if tunnel is None or self._turns:
+            self._abandon(response)
+            self._respond(self._server.failed(request, ValueError("101 is no answer of a function's own")))
+            return
+        self._server.outbox.flush()
+        self._tunnel = tunnel
+        tunnel.start(transport, response, self._server.date)
+        if self._paused:
+            tunnel.pause()
 
     def _send_whole(self, transport: Transport, request: Request, response: Response, content: bytes, close: bool) -> None:
         status = response.status
@@ -560,7 +587,9 @@ class Connection:
 
     def drain(self) -> None:
         """The server stops: a busy connection closes after its answer, an idle one when it has been idle for a moment."""
-        if self._pump is not None:
+        if self._tunnel is not None:
+            self._close()  # it may go on for days; its client connects anew
+        elif self._pump is not None:
             self._pump.close_after()
         else:
             self.check(self._loop.time())

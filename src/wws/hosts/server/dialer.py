@@ -17,6 +17,7 @@ from wws.hosts.server.outbox import Outbox
 from wws.hosts.server.pool import Pool
 from wws.hosts.server.pump import Piped
 from wws.hosts.server.tasks import Answer
+from wws.hosts.server.tunnel import open_tunnel
 from wws.http import Body, Pair, Response
 
 # RFC 9110 section 9.2.2: these may be sent again when a kept connection turns out to be closed.
@@ -52,12 +53,21 @@ class Dialer:
         self.pools: dict[str, Pool] = {}
         self._heads: dict[str, _Head] = {}
 
-    def _pool(self, endpoint: Endpoint) -> Pool:
-        if endpoint.scheme == "https" and self._context is None:
+    def _tls(self, endpoint: Endpoint) -> ssl.SSLContext | None:
+        if endpoint.scheme != "https":
+            return None
+        if self._context is None:
             self._context = ssl.create_default_context()
             self._context.minimum_version = ssl.TLSVersion.TLSv1_2
             self._context.set_alpn_protocols(["http/1.1"])
-        context = self._context if endpoint.scheme == "https" else None
+        return self._context
+
+    async def tunnel(self, endpoint: Endpoint, target: str, headers: list[Pair], timeouts: Timeouts) -> Response:
+        """See `wws.bindings.Services.tunnel`."""
+        return await open_tunnel(self._loop, endpoint, self._tls(endpoint), target, headers, timeouts)
+
+    def _pool(self, endpoint: Endpoint) -> Pool:
+        context = self._tls(endpoint)
         if len(self.pools) >= _POOLS_KEPT:  # functions fetch from anywhere: what has no connection left is forgotten
             self.pools = {origin: pool for origin, pool in self.pools.items() if pool.open}
         pool = self.pools[endpoint.origin] = Pool(endpoint, self._loop, self._limits, context, self._outbox)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -14,6 +13,7 @@ from wws.errors import ConfigError, Problem
 from wws.hosts.server import demo as demo_parts
 from wws.hosts.server.control import Alone
 from wws.hosts.server.operating import operating
+from wws.hosts.server.process import worker_count
 from wws.hosts.server.server import Server
 from wws.hosts.server.serving import ADMIN_GRACE, Serving, store_of
 from wws.observe.log import configure
@@ -41,14 +41,6 @@ def serve(project: Project, demo: bool = False, load: Callable[[], Project] | No
         return Supervisor(project, again, workers).run()
     run(_serve(project, demo, again, dev))
     return 0
-
-
-def worker_count(project: Project) -> int:
-    """How many processes serve: `auto` is one for each core that this process may use."""
-    workers = project.server.workers
-    if workers != "auto":
-        return workers
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:

@@ -31,6 +31,7 @@ from wws.hosts.server.isolate.pool import Isolates
 from wws.hosts.server.jobs import Jobs
 from wws.hosts.server.watchdog import Watchdog
 from wws.http import Request
+from wws.observe.key_use import KeyUse
 from wws.observe.ledger import Ledger, ledger_file
 from wws.observe.log import RequestLog
 from wws.observe.metrics import Metrics, Series
@@ -43,7 +44,7 @@ from wws.project.secret import Secret
 from wws.project.settings import Project
 from wws.stores import Near, Store, open_jobs
 
-__all__ = ["Generation", "Process", "ledger_of"]
+__all__ = ["Generation", "Process", "ledger_of", "worker_count"]
 
 
 class Generation(NamedTuple):
@@ -69,6 +70,7 @@ class Process:
         self.metrics = Metrics(self.tally, project.policy.version)
         self.ledger = ledger_of(project)
         self.tally.reader(self.ledger.absorb)
+        self.key_use = KeyUse(self.tally, self.clock.time)
         self.log = RequestLog(
             project.server.log, loop=loop, time=self.clock.time, pepper=self.secrets.pepper, version=project.policy.version
         )
@@ -93,11 +95,11 @@ class Process:
 
     def prepare(self, project: Project, policy: Policy, providers: Mapping[str, Provider]) -> Generation:
         """`project` made ready; `policy` and `providers` are its own, or have demo parts in them."""
-        policy = replace(policy, local_share=1 / (project.kv.instances * processes(project)))
+        policy = replace(policy, local_share=1 / (project.kv.instances * worker_count(project)))
         services = Services(
             policy, self.store, self.store, self.dialer, CryptographyVerifier(), self.secrets, providers, self.clock,
             self.background, observe=self._observe, places=self._places, measure=self.metrics.measure, degraded=self._degraded,
-            resolve=self.dialer.resolve,
+            resolve=self.dialer.resolve, tunnel=self.dialer.tunnel,
         )  # fmt: skip
         isolates = self._isolates(project)
         functions = Functions(project.functions, isolates)
@@ -170,8 +172,8 @@ def _canary(generation: Generation) -> Canary | None:
     return Canary(beside.gateway, beside.env, picked)
 
 
-def processes(project: Project) -> int:
-    """How many of this gateway count at once."""
+def worker_count(project: Project) -> int:
+    """How many processes serve: `auto` is one for each core that this process may use."""
     workers = project.server.workers
     if workers != "auto":
         return workers

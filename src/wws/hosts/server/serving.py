@@ -72,7 +72,10 @@ class Serving:
         self._prepared: Generation | None = None
         self._tls = tls_of(project)
         self._reloading = asyncio.Lock()
-        self._housekeeping = Housekeeping(self.process.tally, self.process.ledger, store, loop, self.process.watch.rest)
+        key_use = self.process.key_use
+        self._housekeeping = Housekeeping(
+            self.process.tally, self.process.ledger, store, loop, self.process.watch.rest, lambda: key_use.write(store)
+        )
         self._rounds: asyncio.Task[None] | None = None
 
     # the start

@@ -1,8 +1,14 @@
-"""A thread that sees when the project's code holds up the event loop, says where, and in the end stops it.
+"""Sees when the project's code holds up the event loop, says where, and in the end stops it.
 
-Everyone else in the process waits while one function computes or blocks. A loop that has not turned for `after` seconds is told
-in the log, once, with the function, its file and the line where it stands. After `limit` seconds the function is stopped: its
-thread, the main one, gets a signal whose handler raises `FunctionStopped` there.
+Everyone else in the process waits while one function computes or blocks. Three things look at that, each where the one before is
+blind:
+
+    a thread      tells in the log of a loop that has not turned for `after` seconds: the function, its file and the line
+    a timer       that the loop winds up again as it turns; after `limit` seconds its signal's handler raises `FunctionStopped`
+                  where the function stands. The kernel sends it, so it comes also where C code keeps all threads from running
+                  (a regular expression that backtracks without end).
+    faulthandler  for code that takes no signals either: writes where every thread stands, and ends the process if another one
+                  takes its place.
 
 A signal, not `PyThreadState_SetAsyncExc`: the handler runs in the main thread, sees the very frame that it would interrupt, and
 so raises only in the project's code or in what that has called outside of the gateway, never in the gateway's own. It also wakes
@@ -12,6 +18,7 @@ code that sleeps or waits in the system (PEP 475: a call that a signal interrupt
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
 import signal
 import sys
@@ -28,10 +35,10 @@ __all__ = ["BLOCKS", "STOPS", "Place", "Watchdog", "place"]
 
 BLOCKS: Final = "wws_function_blocks"
 STOPS: Final = "wws_function_stops"
-SIGNAL: Final = signal.SIGVTALRM
-"""Nobody else uses it: the timers that send it (setitimer) are not for servers."""
 STUCK: Final = 5.0
 """Seconds after the first try to stop it at which code that takes no signals is given up, with its process."""
+_REWOUND: Final = 1.0
+"""Seconds after which the last resort is set anew: that makes a thread, which is not for every turn."""
 _VERSIONS: Final = 4
 """Folders of versions that may still run something."""
 _OURS: Final = str(Path(__file__).parents[2]) + "/"
@@ -70,8 +77,7 @@ def place(frame: FrameType | None, folders: tuple[str, ...]) -> tuple[Place | No
 
 
 class Watchdog:
-    """`stuck`, where it is set, is called, in the thread, for code that cannot be stopped: it ends the process, and another
-    takes its place."""
+    """`replaced`: another process takes the place of this one, so one that is stuck for good may end."""
 
     def __init__(
         self,
@@ -80,26 +86,31 @@ class Watchdog:
     ) -> None:
         self._loop = loop
         self._measure = measure
-        self.stuck: Callable[[Place], object] | None = None
+        self.replaced = False
         self._folders: tuple[str, ...] = ()
         self._after, self._limit, self._interval = 0.25, 2.0, 0.1
         self._beat = 0.0
         self._told = False
-        self._tries = 0
+        self._first = 1.75
+        self._suspected = 0.0  # the turn of the loop that the last signal found
+        self._rewound = 0.0
         self._over = threading.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._thread = threading.Thread(target=self._watch, name="wws-watchdog", daemon=True)
         self._before: Any = None
+        self._timer_before = (0.0, 0.0)
 
     def use(self, folder: Path, after: float, limit: float) -> None:
         """The project's code lies in `folder`; the loop may stand still for `after` seconds until it is told, `limit` in all."""
         self._folders = tuple(dict.fromkeys([f"{folder}/", *self._folders]))[:_VERSIONS]
         self._after, self._limit = after, limit
         self._interval = max(min(after / 2, 0.1), 0.005)
+        self._first = max(limit - after, after)
 
     def start(self) -> None:
         """Begins to watch the loop, from its thread, which is the main one."""
-        self._before = signal.signal(SIGNAL, self._interrupt)
+        self._before = signal.signal(signal.SIGALRM, self._interrupt)
+        self._timer_before = signal.setitimer(signal.ITIMER_REAL, self._first, self._after)
         self._tick()
         self._thread.start()
 
@@ -109,10 +120,16 @@ class Watchdog:
             return
         self._over.set()
         self._timer.cancel()
-        signal.signal(SIGNAL, self._before)
+        signal.setitimer(signal.ITIMER_REAL, *self._timer_before)
+        signal.signal(signal.SIGALRM, self._before)
+        faulthandler.cancel_dump_traceback_later()
 
     def _tick(self) -> None:
-        self._beat = time.monotonic()
+        self._beat = now = time.monotonic()
+        signal.setitimer(signal.ITIMER_REAL, self._first, self._after)
+        if now - self._rewound > _REWOUND:
+            self._rewound = now
+            faulthandler.dump_traceback_later(self._limit + STUCK + _REWOUND, exit=self.replaced)
         self._timer = self._loop.call_later(self._interval, self._tick)
 
     def _watch(self) -> None:
@@ -120,19 +137,12 @@ class Watchdog:
         while not self._over.wait(self._interval):
             still = time.monotonic() - self._beat
             if still < self._after:
-                self._told, self._tries = False, 0
+                self._told = False
                 continue
             found, _ = place(sys._current_frames().get(main), self._folders)
             if not self._told:
                 self._told = True
                 self._tell(found, still)
-            if found is None or still < self._limit + self._tries * self._after:
-                continue
-            self._tries += 1
-            if still > self._limit + STUCK and self.stuck is not None:
-                _log.critical("%s takes no signal and has held up this process for %.1f s: it ends", found, still)
-                self.stuck(found)
-            signal.pthread_kill(main, SIGNAL)
 
     def _tell(self, found: Place | None, still: float) -> None:
         if found is None:
@@ -154,8 +164,9 @@ class Watchdog:
         """In the main thread: raises where the project's code stands, if that is what holds up the loop."""
         found, may = place(frame, self._folders)
         still = time.monotonic() - self._beat
-        if found is None or not may or still < self._limit:
-            return
+        suspected, self._suspected = self._suspected == self._beat, self._beat
+        if found is None or not may or not suspected:
+            return  # a process that was itself stopped for a while finds one signal, and no function is to blame for that
         _log.error("%s is stopped: it has held up the event loop for %.1f s", found, still)
         self._count(STOPS, found.function)
         raise FunctionStopped(f"{found} held up the event loop for {still:.1f} s")

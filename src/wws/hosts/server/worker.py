@@ -32,8 +32,6 @@ TOLD = 5.0
 """Seconds between two snapshots of what was counted: what is lost of the counts when a worker is killed."""
 RELOADS = 60.0
 """Seconds that a reload of all workers may take: the code of functions is loaded in it."""
-STUCK = 70
-"""Exit status of a worker that was held up by code which cannot be stopped (sysexits.h: EX_SOFTWARE)."""
 _log = logging.getLogger("wws.server")
 
 
@@ -122,7 +120,7 @@ class _Worker:
         if stat.S_ISFIFO(os.fstat(sys.stderr.fileno()).st_mode):
             serving.process.log.into(in_pieces)
         await serving.begin()
-        serving.process.watchdog.stuck = lambda where: os._exit(STUCK)  # the supervisor starts another
+        serving.process.watchdog.replaced = True  # by the supervisor
         loop.add_signal_handler(signal.SIGTERM, serving.stop.set)
         for listener in place.public:
             serving.server.share(listener, place.crowd, place.seat)

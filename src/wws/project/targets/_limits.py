@@ -38,6 +38,7 @@ def refusals(edge: Edge, reach: Reach) -> Iterator[Refusal]:
     yield from _server(edge)
     yield from _addresses(edge, reach)
     yield from _names(edge)
+    yield from _jobs(edge)
 
 
 def _server(edge: Edge) -> Iterator[Refusal]:
@@ -104,6 +105,17 @@ def _names(edge: Edge) -> Iterator[Refusal]:
     for name in edge.project.vars:
         if name.startswith(OWN):
             yield ("vars", name), f'found "{name}": names that begin with {OWN} are the gateway\'s own'
+
+
+def _jobs(edge: Edge) -> Iterator[Refusal]:
+    for index, queue in enumerate(edge.project.queues):
+        yield ("queues", index), f'found "{queue.binding}": queues are kept by a gateway of one\'s own; allowed here: none'
+    for index, one in enumerate(edge.project.crons):
+        place: Path = ("triggers", "crons", index)
+        if (one.timezone or "UTC") != "UTC":
+            yield place, f'found "{one.cron}" by the clock of {one.timezone}: crons of the platform are in UTC; allowed here: UTC'
+        if len(one.cron.split()) != 5:
+            yield place, f'found "{one.cron}", with seconds; allowed here: five fields, the first are minutes'
 
 
 _WITHOUT_EFFECT = ("listen", "admin", "workers", "max_connections", "header_timeout", "keep_alive")

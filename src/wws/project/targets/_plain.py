@@ -11,7 +11,7 @@ from typing import Any
 
 from wws.core.policy import Policy
 from wws.errors import ConfigError, Problem
-from wws.hosts.edge.bundle import Bundle
+from wws.hosts.edge.bundle import Bundle, Tick
 from wws.project.exposed import exposed
 from wws.project.load import examine
 from wws.project.locate import Path as Place
@@ -55,8 +55,9 @@ class Edge:
         variables = {name: value for name, value in project.vars.items() if not isinstance(value, Secret)}
         functions = shipped(project.functions)
         return Bundle(
-            _without_secrets(project.policy), project.kv_namespaces, variables, project.server.log, self.secrets, functions
-        )
+            _without_secrets(project.policy), project.kv_namespaces, variables, project.server.log, self.secrets, functions,
+            project.services, tuple([Tick(one.cron, one.function) for one in project.crons]),
+        )  # fmt: skip
 
 
 def edge_project(path: Path, environ: Mapping[str, str], refusals: Mapping[str, str] | None = None) -> Edge:

@@ -22,6 +22,7 @@ from wws._version import __version__
 from wws.errors import ConfigError, Problem
 from wws.hosts.edge.bundle import PEPPER, Bundle, names, written
 from wws.project.environment import DEV_VARS, read_environment
+from wws.project.files import project_files
 from wws.project.settings import Project
 from wws.project.targets import Built
 from wws.project.targets._folder import package, write
@@ -40,6 +41,7 @@ FLAGS = ("python_workers",)
 MAX_BYTES = 64 * 1024 * 1024
 """Of an upload, uncompressed (developers.cloudflare.com/workers/platform/limits)."""
 ENTRY = "wws.hosts.cloudflare.worker"
+ASSETS = "assets"
 _MARK = "wrangler.jsonc"
 
 _ENTRY = '''\
@@ -127,6 +129,7 @@ def contents(edge: Edge, bundle: Bundle) -> dict[str, bytes]:
     files["src/entry.py"] = _ENTRY.encode()
     files |= {f"src/{FUNCTIONS}/{path}": text for path, text in sources(edge.project.functions).items()}
     files |= {f"python_modules/{name}": data for name, data in sdk_files(os.environ).items()}
+    files |= {f"{ASSETS}/{name}": path.read_bytes() for name, path in assets(edge).items()}
     files["python_modules/pyvenv.cfg"] = b""  # by which the platform's tool knows the folder
     config = json.dumps(wrangler(edge, bundle), indent=2)
     files[_MARK] = (
@@ -140,7 +143,7 @@ def wrangler(edge: Edge, bundle: Bundle) -> dict[str, Any]:
 
     A KV namespace without an id is made at the first deployment, and found by its binding ever after.
     """
-    return {
+    told: dict[str, Any] = {
         "name": bundle.policy.name.lower().replace("_", "-"),
         "main": "src/entry.py",
         "compatibility_date": COMPATIBILITY_DATE,
@@ -150,3 +153,14 @@ def wrangler(edge: Edge, bundle: Bundle) -> dict[str, Any]:
         "migrations": [{"tag": "wws-1", "new_sqlite_classes": ["Counters"]}],
         "observability": {"enabled": True},
     }
+    if bundle.crons:
+        told["triggers"] = {"crons": list(dict.fromkeys([tick.cron for tick in bundle.crons]))}
+    if assets(edge):
+        told["assets"] = {"directory": f"./{ASSETS}"}
+    return told
+
+
+def assets(edge: Edge) -> dict[str, Path]:
+    """The project's files below `public/`, by their names there."""
+    found = project_files(edge.project.path)
+    return {name.removeprefix("public/"): path for name, path in found.items() if name.startswith("public/")}

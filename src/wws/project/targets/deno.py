@@ -122,6 +122,8 @@ def _build(project: Project, out: Path | None, reach: Reach) -> Built:
     edge = edge_project(project.path, os.environ, STORES)
     for refusal in refusals(edge, reach):
         edge.refuse(*refusal)
+    if edge.project.crons:
+        edge.refuse(("triggers", "crons"), "nothing is run by the clock there yet; allowed here: no crons")
     edge.check()
     bundle = edge.bundle()
     files: dict[str, bytes] = {file.name: file.read_bytes() for file in sorted(_GLUE.iterdir())}
@@ -136,6 +138,8 @@ def _build(project: Project, out: Path | None, reach: Reach) -> Built:
     size = sum(map(len, files.values()))
     packed = len(gzip.compress(b"".join(files.values()), 9, mtime=0))
     notes = [f"warning: {word}" for word in warnings(edge)]
+    if (project.folder / "public").is_dir():
+        notes.append("warning: public/ is not served there: give its paths to the origin")
     notes += [
         f"about {packed / 1024:.0f} KiB, compressed; the snapshot is made where it is deployed: deno task snapshot",
         f"in its environment: {', '.join(names(bundle))}",
@@ -148,11 +152,8 @@ def configuration() -> dict[str, Any]:
     return {
         "nodeModulesDir": "auto",
         "imports": {"pyodide": f"npm:pyodide@{PYODIDE}"},
-        "unstable": [
-            "cron",
-            "kv",
-            "no-legacy-abort",
-        ],  # the last: a request is aborted when its client leaves, and not when it is answered
+        # The second: a request is aborted when its client leaves, and not when it is answered.
+        "unstable": ["kv", "no-legacy-abort"],
         "fmt": {"lineWidth": 130},
         "tasks": {name: f"deno {arguments}" for name, arguments in _RUN.items()},
         "deploy": {

@@ -15,6 +15,8 @@ GROWTH = 0.04
 """The part of the memory at the end of the warm-up that it may grow by afterwards: allocators are not perfectly still."""
 SHORT, SHORT_GROWTH = 60.0, 0.12
 """The same for a run whose warm-up was shorter than so many seconds: tables that are bounded still fill."""
+PASSING = 4.0
+"""Descriptors: the kernel and the gateway are not asked at the same moment, so some are counted while they open or close."""
 LEAST = 3 * MIB
 """The least that is allowed, in bytes."""
 
@@ -55,7 +57,7 @@ def checks(samples: Sequence[Sample], warm: float, calm: tuple[Sample, Sample], 
         Check("memory under load, by its trend", start / MIB, (start + memory) / MIB, allowed / MIB, "MiB"),
         Check("tasks under load", early, late, max(10.0, early * 0.5), ""),
         Check("tasks when all is quiet", first.gauges.tasks, last.gauges.tasks, 0.0, ""),
-        Check("descriptors that are no connections, when all is quiet", first.lasting, last.lasting, 0.0, ""),
+        Check("descriptors that are no connections, when all is quiet", first.lasting, last.lasting, PASSING, ""),
         Check("connections of clients, when all is quiet", 0.0, last.gauges.connections, 0.0, ""),
         Check("requests in progress, when all is quiet", 0.0, last.gauges.active, 0.0, ""),
         Check("answers that should have been others", 0.0, float(wrong), 0.0, ""),

@@ -81,7 +81,7 @@ class Served:
         module.serve = self.serve  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "wws.hosts.server.main", module)
 
-    def serve(self, project: Project, demo: bool, load: Callable[[], Project]) -> int:
+    def serve(self, project: Project, demo: bool, load: Callable[[], Project], dev: bool) -> int:
         assert load().policy.version == project.policy.version  # what a reload reads is the same file
         self.calls.append((project, demo))
         if self.error is not None:
@@ -132,7 +132,8 @@ def test_without_a_file_dev_says_so_and_demo_says_nothing(
     Served(monkeypatch)
     launch(Start("dev"))
     told = "warning: wws.toml: there is no such file: the defaults are served; `wws init` writes one to start from\n"
-    assert capsys.readouterr().err == told
+    routes = "  /api/ai/*  ai      auth required\n  /v1/*      ai      auth required\n  /*         origin  auth optional\n"
+    assert capsys.readouterr().err == told + routes
     launch(Start("dev", None, True))
     assert capsys.readouterr().err == ""
 

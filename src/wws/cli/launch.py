@@ -91,7 +91,7 @@ def launch(start: Start) -> int:
         return project_of(start, os.environ)
 
     dev = start.command == "dev"
-    if dev and project.policy.routes:
+    if dev and not start.demo and project.policy.routes:
         _tell_routes(project)
     return serve(project, demo=start.demo or dev, load=load, dev=dev and not start.demo)
 

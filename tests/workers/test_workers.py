@@ -155,8 +155,12 @@ def test_all_workers_are_replaced_under_load(begin: Begin) -> None:
     assert status(gateway)["restarts"] == 0  # nobody failed
 
 
-def test_all_are_killed_and_what_counts_is_there_again(begin: Begin) -> None:
-    gateway = begin()
+def test_all_are_killed_and_what_counts_is_there_again(begin: Begin, around: Neighbours) -> None:
+    supabase = around.supabase
+    gateway = begin(more=f'[auth]\nsupabase_url = "{supabase.url}"\nsupabase_key = "{supabase.publishable_key}"')
+    session = supabase.mint("HS256")  # only the auth server can tell whether it is good
+    assert ask(gateway.url, CHAT, token=session, body=hello()).status == 200
+    assert supabase.calls["user"] == 1
     good, bad = gateway.create_key(), gateway.create_key()
     assert ask(gateway.url, CHAT, token=bad["key"], body=hello()).status == 200
     assert gateway.run("keys", "revoke", bad["id"]).status == 0
@@ -168,6 +172,9 @@ def test_all_are_killed_and_what_counts_is_there_again(begin: Begin) -> None:
     gateway.start()
     assert ask(gateway.url, CHAT, token=good["key"], body=hello()).status == 200
     assert ask(gateway.url, CHAT, token=bad["key"], body=hello()).status == 401
+    supabase.mode = "down"
+    assert ask(gateway.url, CHAT, token=session, body=hello()).status == 200
+    assert supabase.calls["user"] == 1  # the session was there too, and nobody was asked again
 
 
 def test_workers_end_when_their_parent_is_gone(begin: Begin) -> None:

@@ -1,6 +1,6 @@
 // Written by `wws build --target deno`. Serves the gateway: `WWS_LISTEN` (host:port) and `WWS_KV` (a file) are for a machine of
 // one's own; on Deno Deploy both are left out.
-import { Database } from "./database.ts";
+import { opened } from "./database.ts";
 import { bundle, environment, gateway, started } from "./python.ts";
 
 const GRACE = 4; // seconds for what runs behind answers: Deno Deploy ends a process 5 s after SIGINT
@@ -17,8 +17,8 @@ for (const name of ["write", "close", "abort"] as const) {
 }
 
 const listen = Deno.env.get("WWS_LISTEN");
-const [py, kv] = await Promise.all([started(), Deno.openKv(Deno.env.get("WWS_KV"))]);
-const served = gateway(py).start(bundle(), new Database(kv), environment);
+const [py, database] = await Promise.all([started(), opened()]);
+const served = gateway(py).start(bundle(), database, environment);
 if (typeof served === "string") {
   console.error(`error: this deployment cannot serve:\n${served}`);
   Deno.exit(1);

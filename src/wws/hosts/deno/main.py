@@ -19,6 +19,7 @@ from wws.hosts.deno.counter import DenoCounter
 from wws.hosts.deno.database import Database
 from wws.hosts.deno.keys import run
 from wws.hosts.deno.kv import DenoKV
+from wws.hosts.deno.loop import EdgeLoop
 from wws.hosts.edge.app import EdgeApp, assemble
 from wws.hosts.edge.bundle import PEPPER, Bundle, read
 from wws.hosts.edge.functions import functions_of
@@ -45,7 +46,7 @@ def warm(data: str) -> None:
     from_plain(Bundle, json.loads(data))
 
 
-def start(data: str, database: Database, secret: Callable[[str], Any]) -> Served | str:
+def start(data: str, database: Database, secret: Callable[[str], Any], wake: Any) -> Served | str:
     """The gateway of the bundle `data`, or why it cannot serve. `secret` reads the environment; "" where a name is not set."""
     random.seed()  # a memory snapshot has frozen its state: every process would draw the same
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", force=True)
@@ -53,6 +54,9 @@ def start(data: str, database: Database, secret: Callable[[str], Any]) -> Served
         bundle, pepper = read(json.loads(data), lambda name: str(secret(name)) or None)
     except ConfigError as error:
         return str(error)
+    loop = EdgeLoop(wake.soon, wake.later)
+    wake.turn, wake.rung = pyodide.ffi.create_proxy(loop.turn), pyodide.ffi.create_proxy(loop.rung)
+    loop.begin()
     return Served(_app(bundle, pepper, database))
 
 

@@ -24,7 +24,7 @@ from wws.hosts.edge.bundle import Bundle, Tick
 from wws.hosts.edge.crypto import WebCryptoVerifier
 from wws.hosts.edge.dial import FetchDial
 from wws.hosts.edge.log import EdgeLog
-from wws.hosts.edge.stream import FetchStream, pump
+from wws.hosts.edge.stream import FetchStream, WebSink, pump
 from wws.hosts.edge.web import Web, pairs_of
 from wws.http import EMPTY, Headers, Request, Response, Stream
 
@@ -169,7 +169,7 @@ def written(web: Web, response: Response, method: str, keep: Keep) -> Any:
         untouched = body.untouched if isinstance(body, FetchStream) else None
         if untouched is None:
             through = web.js.TransformStream.new()
-            keep(asyncio.ensure_future(pump(web, response, body, through.writable.getWriter())))
+            keep(asyncio.ensure_future(pump(response, body, WebSink(web, through.writable.getWriter()))))
             return web.js.Response.new(through.readable, web.plain(init))
         payload = untouched
     else:

@@ -15,7 +15,7 @@ from wws.bindings import Endpoint
 from wws.core.policy import Timeouts
 from wws.errors import ConnectFailed, UpstreamCut, UpstreamMalformed, UpstreamTimeout
 from wws.hosts.edge.body import EdgeBody
-from wws.hosts.edge.stream import FetchStream
+from wws.hosts.edge.stream import FetchStream, WebSource
 from wws.hosts.edge.web import Web, pairs_of
 from wws.http import Body, Headers, Pair, Response
 
@@ -104,7 +104,7 @@ class FetchDial:
                 raise UpstreamCut("the body ended early", answered=True) from None
             response.length = None
         else:
-            response.body = FetchStream(web, handle, abort, timeouts.idle, end)
+            response.body = FetchStream(WebSource(web, handle, abort), timeouts.idle, end)
         return response
 
 

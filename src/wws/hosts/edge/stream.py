@@ -1,4 +1,7 @@
-"""Bodies that arrive in pieces: an answer of `fetch`, passed on as the handle it is unless somebody has to look inside."""
+"""Bodies that arrive in pieces: an answer of `fetch`, passed on as the handle it is unless somebody has to look inside.
+
+Where the pieces come from is a `Source`, where they go a `Sink`: the web platform's streams here, a host's own elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -7,49 +10,146 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from functools import partial
 from math import inf
-from typing import Any
+from typing import Any, Protocol
 
 from wws.errors import UpstreamCut, UpstreamTimeout
 from wws.hosts.edge.web import Web
 from wws.http import Outcome, Response, Stream
 
-__all__ = ["FetchStream", "pump"]
+__all__ = ["BrokenOff", "FetchStream", "Gone", "Sink", "Source", "WebSink", "WebSource", "pump"]
 
 TICK = 0.25
 """Seconds between two looks at a stream's own timers, as on the self-hosted server."""
 
 
-class FetchStream(Stream):
-    """The body of a `fetch`. `untouched` is its ReadableStream as long as nothing of it was read.
+class BrokenOff(Exception):
+    """A body that ends before its end."""
 
-    `idle` seconds may pass between two pieces, and none after `deadline` (monotonic). `abort` ends the exchange. A piece is one
-    plain wait for the platform; one timer for each stream looks at what is due.
+
+class Gone(Exception):
+    """The client takes no more."""
+
+
+class Source(Protocol):
+    """A body as the platform has it. `handle` is what it may pass on unread."""
+
+    handle: Any
+
+    async def read(self) -> bytes | None:
+        """What comes next, None at the end. Raises `BrokenOff`."""
+        ...
+
+    def stop(self) -> None:
+        """Ends the exchange: whoever waits in `read` gets the end, or `BrokenOff`."""
+        ...
+
+
+class Sink(Protocol):
+    """The way to a client."""
+
+    @property
+    def left(self) -> bool:
+        """Whether the client has left."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Sends `data`, once there is room for it. Raises `Gone`."""
+        ...
+
+    async def close(self, whole: bool) -> None:
+        """An answer that is not whole must not look so: its connection is cut."""
+        ...
+
+
+class WebSource:
+    """A ReadableStream; `abort` is the AbortController of the `fetch` that it belongs to."""
+
+    __slots__ = ("_abort", "_reader", "_web", "handle")
+
+    def __init__(self, web: Web, handle: Any, abort: Any) -> None:
+        self._web = web
+        self.handle = handle
+        self._abort = abort
+        self._reader: Any = None
+
+    async def read(self) -> bytes | None:
+        """See `Source`."""
+        if self._reader is None:
+            self._reader = self.handle.getReader()
+        try:
+            step = await self._reader.read()
+        except self._web.ffi.JsException:
+            raise BrokenOff from None
+        return None if step.done else self._web.data(step.value)
+
+    def stop(self) -> None:
+        """See `Source`."""
+        self._abort.abort()
+        asyncio.ensure_future(self._cancel())
+
+    async def _cancel(self) -> None:
+        """Cancels the body itself: Deno forgets the signal of a request once it is collected, and `abort` does nothing then."""
+        source = self.handle if self._reader is None else self._reader
+        with suppress(self._web.ffi.JsException):  # it has ended or failed already, which is as good
+            await source.cancel()
+
+
+class WebSink:
+    """A WritableStreamDefaultWriter."""
+
+    __slots__ = ("_web", "_writer")
+
+    def __init__(self, web: Web, writer: Any) -> None:
+        self._web = web
+        self._writer = writer
+
+    @property
+    def left(self) -> bool:
+        """See `Sink`: a writer whose reader has cancelled has no desired size (Streams, section 5.3.3)."""
+        return self._web.present(self._writer.desiredSize) is None
+
+    async def write(self, data: bytes) -> None:
+        """See `Sink`."""
+        try:
+            await self._writer.write(self._web.octets(data))
+        except self._web.ffi.JsException:
+            raise Gone from None
+
+    async def close(self, whole: bool) -> None:
+        """See `Sink`."""
+        try:
+            await (self._writer.close() if whole else self._writer.abort("the answer is not whole"))
+        except self._web.ffi.JsException:
+            return
+
+
+class FetchStream(Stream):
+    """The body of a `fetch`. `untouched` is its source's handle as long as nothing of it was read.
+
+    `idle` seconds may pass between two pieces, and none after `deadline` (monotonic). A piece is one plain wait for the
+    platform; one timer for each stream looks at what is due.
     """
 
     __slots__ = (
-        "_abort", "_deadline", "_due", "_ended", "_handle", "_idle", "_late", "_reader", "_timer", "_timer_at", "_until",
-        "_waiting", "_web", "on_tick",
+        "_deadline", "_due", "_ended", "_from", "_idle", "_late", "_read", "_timer", "_timer_at", "_until", "_waiting", "on_tick",
     )  # fmt: skip
 
-    def __init__(self, web: Web, handle: Any, abort: Any, idle: float, deadline: float) -> None:
+    def __init__(self, source: Source, idle: float, deadline: float) -> None:
         self.held = b""
         self.transform = None
         self.on_tick: Callable[[float], None] | None = None
         """Called every TICK while the stream is read, when it is set before the first piece is asked for."""
-        self._web = web
-        self._handle = handle
-        self._abort = abort
+        self._from = source
         self._idle = idle
         self._deadline = deadline
-        self._reader: Any = None
-        self._ended = self._waiting = self._late = False
+        self._read = self._ended = self._waiting = self._late = False
         self._until = self._due = self._timer_at = inf
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def untouched(self) -> Any | None:
         """The handle, to be passed on without any of it coming by here."""
-        return None if self._reader is not None or self._ended or self.transform is not None or self.held else self._handle
+        return None if self._read or self._ended or self.transform is not None or self.held else self._from.handle
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -62,8 +162,7 @@ class FetchStream(Stream):
 
     async def next(self, until: float = inf) -> bytes:
         """See `Stream.next`."""
-        if self._reader is None and not self._ended:
-            self._reader = self._handle.getReader()
+        self._read = True
         loop = asyncio.get_running_loop()
         now = loop.time()
         self._until, self._due = until, min(until, now + self._idle, self._deadline)
@@ -71,12 +170,12 @@ class FetchStream(Stream):
         self._waiting = True
         try:
             while not self._ended:
-                step = await self._reader.read()
-                if step.done:
+                data = await self._from.read()
+                if data is None:
                     self._end()
-                elif data := self._web.data(step.value):
+                elif data:
                     return data
-        except self._web.ffi.JsException:
+        except BrokenOff:
             self._failed()
         except asyncio.CancelledError:
             self.stop()
@@ -129,23 +228,16 @@ class FetchStream(Stream):
         """Ends the exchange: whoever waits for a piece gets the end."""
         if not self._ended:
             self._end()
-            self._abort.abort()
-            asyncio.ensure_future(self._cancel())
-
-    async def _cancel(self) -> None:
-        """Cancels the body itself: Deno forgets the signal of a request once it is collected, and `abort` does nothing then."""
-        source = self._handle if self._reader is None else self._reader
-        with suppress(self._web.ffi.JsException):  # it has ended or failed already, which is as good
-            await source.cancel()
+            self._from.stop()
 
     async def aclose(self) -> None:
         """Ends the exchange."""
         self.stop()
 
 
-async def pump(web: Web, response: Response, stream: Stream, writer: Any, start: bytes = b"") -> None:
-    """Sends `stream` to `writer` (a WritableStreamDefaultWriter) through its transform; tells `response.finish` how it ended."""
-    sent = _Sent(web, writer)
+async def pump(response: Response, stream: Stream, sink: Sink, start: bytes = b"") -> None:
+    """Sends `stream` to `sink` through its transform; tells `response.finish` how it ended."""
+    sent = _Sent(sink)
     outcome: Outcome = "error"
     try:
         outcome = await _send(stream, sent, start)
@@ -154,35 +246,23 @@ async def pump(web: Web, response: Response, stream: Stream, writer: Any, start:
             response.finish(outcome, sent.size)
 
 
-class _Gone(Exception):
-    """The client takes no more."""
-
-
 class _Sent:
-    """The way out, and how much has gone it. `busy` while the client has not taken what was sent."""
+    """How much has gone the way to a client. `busy` while the client has not taken what was sent."""
 
-    __slots__ = ("_web", "busy", "size", "writer")
+    __slots__ = ("busy", "sink", "size")
 
-    def __init__(self, web: Web, writer: Any) -> None:
-        self._web = web
-        self.writer = writer
+    def __init__(self, sink: Sink) -> None:
+        self.sink = sink
         self.size = 0
         self.busy = False
 
-    @property
-    def left(self) -> bool:
-        """Whether the client has left: a writer whose reader has cancelled has no desired size (Streams, section 5.3.3)."""
-        return self._web.present(self.writer.desiredSize) is None
-
     async def write(self, data: bytes) -> None:
-        """Sends `data`, once there is room for it. Raises `_Gone`."""
+        """Sends `data`, once there is room for it. Raises `Gone`."""
         if not data:
             return
         self.busy = True
         try:
-            await self.writer.write(self._web.octets(data))
-        except self._web.ffi.JsException:
-            raise _Gone from None
+            await self.sink.write(data)
         finally:
             self.busy = False
         self.size += len(data)
@@ -191,14 +271,7 @@ class _Sent:
         """`write` beside the stream: that the client is gone, the stream finds out by itself."""
         try:
             await self.write(data)
-        except _Gone:
-            return
-
-    async def close(self, whole: bool) -> None:
-        """An answer that is not whole must not look so: its connection is cut."""
-        try:
-            await (self.writer.close() if whole else self.writer.abort("the answer is not whole"))
-        except self._web.ffi.JsException:
+        except Gone:
             return
 
 
@@ -209,7 +282,7 @@ async def _send(stream: Stream, sent: _Sent, start: bytes) -> Outcome:
         held, stream.held = stream.held, b""
         await sent.write(start + held)
         outcome = await _pieces(stream, sent)
-    except _Gone:
+    except Gone:
         outcome = "client_closed"
     except UpstreamTimeout:
         outcome = "stall"
@@ -222,9 +295,9 @@ async def _send(stream: Stream, sent: _Sent, start: bytes) -> Outcome:
         return outcome
     try:
         await sent.write(last)
-    except _Gone:
+    except Gone:
         return "client_closed"
-    await sent.close(outcome == "done" or bool(last))
+    await sent.sink.close(outcome == "done" or bool(last))
     return outcome
 
 
@@ -240,14 +313,14 @@ async def _pieces(stream: Stream, sent: _Sent) -> Outcome:
         stream.on_tick = partial(_tick, transform, stream, sent)
     async for data in stream:
         await sent.write(transform.feed(data))
-    if sent.left:
-        raise _Gone
+    if sent.sink.left:
+        raise Gone
     return "stall" if getattr(transform, "ending", "") == "stall" else "done"
 
 
 def _tick(transform: Any, stream: FetchStream, sent: _Sent, now: float) -> None:
     """Lets a transform see to its timers."""
-    if sent.left:
+    if sent.sink.left:
         stream.stop()
         return
     if sent.busy:

@@ -2,6 +2,7 @@
 // one's own; on Deno Deploy both are left out.
 import { opened } from "./database.ts";
 import { bundle, environment, gateway, started } from "./python.ts";
+import { Wake } from "./wake.ts";
 
 const GRACE = 4; // seconds for what runs behind answers: Deno Deploy ends a process 5 s after SIGINT
 
@@ -18,7 +19,7 @@ for (const name of ["write", "close", "abort"] as const) {
 
 const listen = Deno.env.get("WWS_LISTEN");
 const [py, database] = await Promise.all([started(), opened()]);
-const served = gateway(py).start(bundle(), database, environment);
+const served = gateway(py).start(bundle(), database, environment, new Wake());
 if (typeof served === "string") {
   console.error(`error: this deployment cannot serve:\n${served}`);
   Deno.exit(1);

@@ -3,7 +3,7 @@ PYTHON ?= python3
 PYTHON313 ?= python3.13
 BIN := .venv/bin
 SOAK_PAGE ?= docs/soak.md
-SOURCES := $(shell find src -name '*.py') hatch_build.py pyproject.toml LICENSE
+SOURCES := $(shell find src -name '*.py' -o -name '*.c') hatch_build.py pyproject.toml LICENSE
 
 .PHONY: run test edge-figures edge-runtimes edge-test faults scale soak check format lock bench bench-peers neighbours clean
 

@@ -61,7 +61,7 @@ class CustomBuildHook(BuildHookInterface[Any]):
 def compiled(source: Path, work: Path) -> Path:
     """Compiles HOT of the package in `source` below `work`; the folder of the extension modules."""
     from mypyc.build import mypycify
-    from setuptools import Distribution
+    from setuptools import Distribution, Extension
     from setuptools.command.build_ext import build_ext
 
     shutil.copytree(source / "wws", work / "wws", ignore=shutil.ignore_patterns("__pycache__", "*.so"))
@@ -71,6 +71,7 @@ def compiled(source: Path, work: Path) -> Path:
         options = ["--config-file=", "--explicit-package-bases", "--ignore-missing-imports", f"--python-version={_python()}"]
         files = [f"wws/{name}.py" for name in HOT]
         extensions = mypycify([*options, *files], opt_level="2", debug_level="0", multi_file=True, target_dir=str(work / "c"))
+        extensions.append(Extension("wws._wire", ["wws/_wire.c"], extra_compile_args=["-O2"]))
         command = _in_parallel(build_ext(Distribution({"ext_modules": extensions})))
         command.build_lib, command.build_temp = str(built), str(work / "objects")
         command.ensure_finalized()

@@ -14,6 +14,8 @@ from wws.functions.refuse import refuse
 from wws.hosts.server.limits import ServerLimits
 from wws.http import Request, Response, Stream
 
+pytestmark = pytest.mark.usefixtures("heads")
+
 GET = b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\n"
 CLOSE = b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 

@@ -17,6 +17,8 @@ from wws.errors import Refusal
 from wws.functions.refuse import refuse
 from wws.http import Request, Response
 
+pytestmark = pytest.mark.usefixtures("heads")
+
 Message = tuple[str, str, str, bytes]
 """Method, target in origin form, host, body."""
 

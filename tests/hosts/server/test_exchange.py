@@ -18,6 +18,8 @@ from wws.hosts.server.limits import UpstreamLimits
 from wws.hosts.server.pool import Pool
 from wws.http import Body, Pair, Response, Stream
 
+pytestmark = pytest.mark.usefixtures("heads")
+
 TIMEOUTS = Timeouts(connect=2.0, first_byte=10.0, idle=30.0)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

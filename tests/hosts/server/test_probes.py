@@ -14,6 +14,8 @@ import pytest
 from tests.hosts.server.wire import Answer, InMemory, echo, every_cut, exchange, parse, pieces_of, serving
 from wws.http import Request, Response
 
+pytestmark = pytest.mark.usefixtures("heads")
+
 
 class Probe(NamedTuple):
     """A message and the statuses it may be refused with."""

@@ -61,7 +61,8 @@ _TARGET_REMEMBERED: Final = 256  # bytes of one that is
 _new: Final = tuple.__new__  # the constructor of a NamedTuple costs three times as much, and this runs for every request
 
 
-def _authority(value: bytes) -> str | None:
+def authority_of(value: bytes) -> str | None:
+    """A host and port in lower case, None for what is none (RFC 3986 section 3.2.2)."""
     known = _good_hosts.get(value)
     if known is not None:
         return known
@@ -157,7 +158,7 @@ def _target(version: str, method: bytes, target: bytes, host: bytes | None, leng
         if version == "1.1":
             return Refused(400, "The Host header field is missing.")
         host = b"localhost"
-    authority = _authority(host)
+    authority = authority_of(host)
     if authority is None:
         return Refused(400, "The Host header field is not a host and port.")
     known = _good_targets.get(target)

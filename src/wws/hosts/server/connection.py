@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import httptools
 
 from wws.core.wire import head as rules
 from wws.errors import Refusal
-from wws.hosts.server import outgoing
+from wws.hosts.server import native, outgoing
 from wws.hosts.server.incoming import IncomingBody
 from wws.hosts.server.limits import DRAIN_IDLE, HIGH_WATER, ServerLimits
 from wws.hosts.server.pump import Pump
@@ -25,13 +26,14 @@ if TYPE_CHECKING:
     from wws.hosts.server.server import Server
 
 _SWITCHING: Final = 101
+_read: Final = native.read_request
 _NO_BODY: Final = Body()
 _new: Final = tuple.__new__  # the constructor of a NamedTuple costs three times as much, and this runs for every request
 _names: dict[bytes, bytes] = {}
 """Names of fields as they were sent -> in lower case. The same few come with every request."""
 _NAMES_REMEMBERED: Final = 512
-_METHODS: Final = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")}
 _NAME_REMEMBERED: Final = 64  # bytes of one that is
+_METHODS: Final = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")}
 _VERSION_ERROR: Final = "Invalid HTTP version"
 _TOO_LARGE: Final = rules.Refused(431, "The header block is too large.")
 _TRAILERS: Final = "The body's framing or trailer section is too large."
@@ -88,17 +90,20 @@ class Connection:
 
     __slots__ = (
         "_backlog", "_body", "_body_mark", "_body_since", "_closing", "_discarded", "_fields", "_head_bytes",
-        "_head_since", "_held", "_keep_alive", "_loop", "_parser", "_paused", "_pump", "_read", "_request", "_run",
-        "_seen", "_server", "_skipped", "_stalled", "_target", "_transport", "_tunnel", "_turns", "_version_1_0", "peer",
+        "_head_since", "_held", "_inside", "_keep_alive", "_left", "_loop", "_parser", "_paused", "_pump", "_read",
+        "_request", "_run", "_seen", "_server", "_skipped", "_stalled", "_target", "_transport", "_tunnel", "_turns",
+        "_version_1_0", "peer",
     )  # fmt: skip
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._loop = server.loop
         self._transport: Transport | None = None
-        self._parser: Any = httptools.HttpRequestParser(self)
         self.peer = ""
-        # the message being parsed
+        # the message being read
+        self._left = 0  # bytes of a plain message's body that have not come
+        self._parser: Any = None  # of messages that are not plain, once there was one
+        self._inside = False  # what comes next is the parser's
         self._target = b""
         self._fields: list[Pair] = []
         self._read = 0  # bytes of the last read
@@ -149,7 +154,7 @@ class Connection:
         if self._tunnel is not None:
             self._tunnel.lost()
         # It and its parser hold each other: without this each closed connection would wait for the collector.
-        self._parser = _DEAF
+        self._deafen()
 
     def eof_received(self) -> bool:
         """The client has closed its sending side, and is taken for gone: what runs for it is cancelled.
@@ -192,6 +197,65 @@ class Connection:
         self._seen = now = self._loop.time()
         if self._head_since is None and self._body is None:
             self._head_since = now
+        if self._left:
+            data = self._more(data)
+        while data and not self._inside:
+            rest = self._plain(data)
+            if rest is None:
+                self._inside = True
+            else:
+                data = rest
+        if data:
+            self._parse(data)
+        if self._turns:
+            if self._request is None and not self._paused:
+                self._next()
+            elif not self._held and self._transport is not None:
+                self._held = True
+                self._transport.pause_reading()
+
+    # plain messages
+
+    def _plain(self, data: bytes) -> bytes | None:
+        """Takes the message that `data` begins with, if its head is plain, and gives back what follows it; None: it is not."""
+        head = None if _read is None else _read(data, rules.MAX_HEADER_BYTES)
+        if head is None:
+            return None
+        begin, method, target, host, fields, first, length = head
+        authority = rules.authority_of(host)
+        if authority is None:
+            return None
+        self._head_since = None
+        if self._full():
+            return data
+        end = begin + length
+        body: Body = _NO_BODY
+        if length:
+            if len(data) >= end:
+                body = Body(data[begin:end])
+            else:
+                body = self._receive(length, None)
+                self._left = end - len(data)
+                if len(data) > begin:
+                    self._feed(data[begin:])
+        self._arrived(method, target, authority, fields, first, body, True, False)
+        return data[end:] if len(data) > end else b""
+
+    def _more(self, data: bytes) -> bytes:
+        """More of a plain message's body; gives back what follows it."""
+        left = self._left
+        here, rest = (data, b"") if len(data) <= left else (data[:left], data[left:])
+        self._left = left - len(here)
+        self._feed(here)
+        if not self._left:
+            self._whole()
+        return rest
+
+    # messages that are not plain, by the parser
+
+    def _parse(self, data: bytes) -> None:
+        if self._parser is None:
+            self._parser = httptools.HttpRequestParser(self)
         self._read = size = len(data)
         self._head_bytes += size
         try:
@@ -205,14 +269,17 @@ class Connection:
                 self._queue_refusal(_TOO_LARGE)
             elif self._body is not None and (self._head_bytes > rules.MAX_HEADER_BYTES or len(self._fields) > rules.MAX_HEADERS):
                 self._body_malformed(_TRAILERS)
-        if self._turns:
-            if self._request is None and not self._paused:
-                self._next()
-            elif not self._held and self._transport is not None:
-                self._held = True
-                self._transport.pause_reading()
+
+    def _deafen(self) -> None:
+        """Nothing more is to be understood."""
+        self._parser = _DEAF
+        self._inside = True
+        self._left = 0
 
     # httptools callbacks
+
+    def on_message_begin(self) -> None:
+        self._inside = True
 
     def on_url(self, piece: bytes) -> None:
         self._target += piece
@@ -237,34 +304,23 @@ class Connection:
         if isinstance(checked, rules.Refused):
             self._queue_refusal(checked)
             raise _Stop
-        if len(self._turns) >= self._server.limits.pipeline:
-            self._queue_refusal(rules.Refused(503, "Too many pipelined requests."))
+        if self._full():
             raise _Stop
         origin_form, authority, length = checked
         body: Body = _NO_BODY
         if length != 0:
             expects = version == "1.1" and first.get(b"expect", b"").lower() == b"100-continue"
-            self._body = body = IncomingBody(self._loop, length, self._flow, self._continue if expects else None)
-            self._body_since = self._seen
-            self._body_mark = 0
+            body = self._receive(length, self._continue if expects else None)
             self._skipped = b"upgrade" in first and parser.should_upgrade()
-        request = Request(
-            _METHODS.get(method) or method.decode("ascii"),
-            origin_form,
-            Headers.trusted(fields, first),
-            body,
-            authority=authority,
-            scheme=self._server.scheme,
-            client=self.peer if not self._server.proxies else self._client(fields),
-        )
         # RFC 9112 section 9.3: an HTTP/1.0 client is kept only by agreement; it is spared the doubt.
         one_one = version == "1.1"
-        self._turns.append(_new(_Turn, (request, one_one and parser.should_keep_alive(), not one_one, None)))
+        keep_alive = one_one and parser.should_keep_alive()
+        text = _METHODS.get(method) or method.decode("ascii")
+        self._arrived(text, origin_form, authority, fields, first, body, keep_alive, not one_one)
 
     def on_body(self, data: bytes) -> None:
         self._head_bytes = 0
-        if self._body is not None:
-            self._body.feed(data)
+        self._feed(data)
 
     def on_message_complete(self) -> None:
         self._head_bytes = 0
@@ -273,7 +329,54 @@ class Connection:
                 self._body_malformed(_TRAILERS)
                 raise _Stop
             self._fields.clear()
-        if self._body is not None and not self._skipped:
+        if not self._skipped:
+            self._whole()
+        self._inside = not self._parser.should_keep_alive()  # else there is an end of the connection to be judged
+
+    # of both
+
+    def _full(self) -> bool:
+        """Whether no more requests may wait for their turn; the one that would is refused."""
+        if len(self._turns) < self._server.limits.pipeline:
+            return False
+        self._queue_refusal(rules.Refused(503, "Too many pipelined requests."))
+        return True
+
+    def _arrived(
+        self,
+        method: str,
+        target: str,
+        authority: str,
+        fields: list[Pair],
+        first: dict[bytes, bytes],
+        body: Body,
+        keep_alive: bool,
+        version_1_0: bool,
+    ) -> None:
+        """A request is known, and waits for its turn."""
+        request = Request(
+            method,
+            target,
+            Headers.trusted(fields, first),
+            body,
+            authority=authority,
+            scheme=self._server.scheme,
+            client=self.peer if not self._server.proxies else self._client(fields),
+        )
+        self._turns.append(_new(_Turn, (request, keep_alive, version_1_0, None)))
+
+    def _receive(self, length: int | None, send_continue: Callable[[], None] | None) -> IncomingBody:
+        self._body = body = IncomingBody(self._loop, length, self._flow, send_continue)
+        self._body_since = self._seen
+        self._body_mark = 0
+        return body
+
+    def _feed(self, data: bytes) -> None:
+        if self._body is not None:
+            self._body.feed(data)
+
+    def _whole(self) -> None:
+        if self._body is not None:
             self._body.finish()
             self._body = None
 
@@ -286,10 +389,11 @@ class Connection:
         self._keep_alive_off()
         body = self._body
         if body is None or not self._skipped:
-            self._parser = _DEAF
+            self._deafen()
             return
         self._skipped = False
         framing = b"transfer-encoding: chunked" if body.length is None else b"content-length: %d" % body.length
+        self._inside = True
         self._parser = httptools.HttpRequestParser(_BodyOnly(self))
         self._parser.feed_data(b"POST / HTTP/1.1\r\nconnection: close\r\n%b\r\n\r\n" % framing)
         try:
@@ -398,7 +502,7 @@ class Connection:
             content = b""
         if status in outgoing.BODILESS:
             framing, content = b"", b""
-        data = outgoing.head(response, self._server.date, framing, close) + content
+        data = outgoing.whole(response, self._server.date, framing, close, content)
         if close:
             self._server.outbox.flush()
             transport.write(data)
@@ -444,20 +548,20 @@ class Connection:
         """Refuses the message being parsed, after those before it; nothing behind it is read."""
         self._turns.append(_Turn(None, False, refused=refused))
         self._head_since = None
-        self._parser = _DEAF
+        self._deafen()
 
     def _body_malformed(self, reason: str) -> None:
         """The reader of the body learns that it will never be whole, and no later bytes are looked at."""
         if self._body is not None:
             self._body.fail(Refusal("invalid_request", reason))
         self._keep_alive_off()
-        self._parser = _DEAF
+        self._deafen()
 
     def _malformed(self, error: httptools.HttpParserError) -> None:
         if isinstance(error.__context__, _Stop):
             return
         if str(error) == _DATA_AFTER_CLOSE:
-            self._parser = _DEAF
+            self._deafen()
             return
         if self._body is not None:
             self._body_malformed("The body's framing is malformed.")  # a chunk that is none

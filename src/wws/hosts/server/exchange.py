@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httptools
 
 from wws.errors import UpstreamCut, UpstreamError, UpstreamMalformed, UpstreamTimeout
+from wws.hosts.server import native
 from wws.hosts.server.arriving import UpstreamStream
 from wws.hosts.server.limits import HIGH_WATER, UPSTREAM_HEADER_BYTES
 from wws.hosts.server.outgoing import BODILESS, LAST_CHUNK, chunk
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _SPENT: Final = httptools.HttpResponseParser(object())
 """In place of the parser of a connection that is closed."""
 _SWITCHING: Final = 101
+_read: Final = native.read_response
 _MAX_TRAILERS: Final = 100
 
 
@@ -35,8 +37,8 @@ class UpstreamConnection:
     """
 
     __slots__ = (
-        "_answer", "_clogged", "_complete", "_fields", "_head_bytes", "_head_done", "_paused", "_pieces",
-        "_pool", "_stream", "_timeouts", "_total", "_transport", "_upload", "_writable", "answered", "broken", "due",
+        "_answer", "_clogged", "_complete", "_fields", "_head_bytes", "_head_done", "_inside", "_left", "_paused",
+        "_pieces", "_pool", "_stream", "_timeouts", "_total", "_transport", "_upload", "_writable", "answered", "broken", "due",
         "head_request", "idle_since", "keep_alive", "loop", "parser", "phase", "reused", "until_eof",
     )  # fmt: skip
 
@@ -60,6 +62,8 @@ class UpstreamConnection:
         self._fields: list[Pair] = []
         self._head_bytes = 0
         self._head_done = False
+        self._left = 0  # bytes of a plain answer's body that have not come
+        self._inside = False  # what comes next is the parser's
         self._complete = True
         self._pieces: list[bytes] = []
         self._stream: UpstreamStream | None = None
@@ -80,7 +84,8 @@ class UpstreamConnection:
         transport = self._transport
         if transport is None or not self._complete:
             raise RuntimeError("the connection is busy or closed")
-        self._complete = self._head_done = self.answered = False
+        self._complete = self._head_done = self.answered = self._inside = False
+        self._left = 0
         self._head_bytes = 0
         self._fields = []
         self.until_eof = False
@@ -237,30 +242,78 @@ class UpstreamConnection:
             self._close()  # bytes nobody asked for: whatever they are, this connection cannot be trusted with another request
             return
         self.answered = True
+        if self._left:
+            self._more(data)
+        elif self._inside or not self._plain(data):
+            self._inside = True
+            if not self._parse(data):
+                return
+        if not self._paused:
+            self._expect_idle()
+        self._deliver()
+
+    # plain answers
+
+    def _plain(self, data: bytes) -> bool:
+        """Whether `data` begins a plain answer: then it is taken in. What answers HEAD, or has no content, is for the parser."""
+        head = None if _read is None or self.head_request else _read(data, UPSTREAM_HEADER_BYTES)
+        if head is None:
+            return False
+        begin, status, fields, first, length = head
+        end = begin + length
+        if len(data) > end:
+            return False
+        self._begin(status, fields, first, length)
+        if len(data) > begin:
+            self._pieces.append(data[begin:])
+        self._left = end - len(data)
+        if not self._left:
+            self.on_message_complete()
+        return True
+
+    def _more(self, data: bytes) -> None:
+        """More of a plain answer's body."""
+        if len(data) > self._left:  # bytes nobody asked for: this connection cannot be trusted with another request
+            data = data[: self._left]
+            self.keep_alive = False
+        self._pieces.append(data)
+        self._left -= len(data)
+        if not self._left:
+            self.on_message_complete()
+
+    def _begin(self, status: int, fields: list[Pair], first: dict[bytes, bytes], length: int | None) -> None:
+        """The head of the answer is known."""
+        self._head_done = True
+        self._head_bytes = 0
+        self.keep_alive = True
+        response = Response(b"", status, Headers.trusted(fields, first))
+        response.length = length
+        self._stream = UpstreamStream(self, response)
+
+    # answers that are not plain, by the parser
+
+    def _parse(self, data: bytes) -> bool:
+        """Whether the head has come whole, and nothing is wrong."""
         self._head_bytes += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self.fail(UpstreamMalformed("unexpected protocol switch"))
-            return
+            return False
         except httptools.HttpParserError as error:
             if not self._complete:
                 reason = error.__context__ if isinstance(error.__context__, UpstreamMalformed) else UpstreamMalformed(str(error))
                 self.fail(reason)
-                return
+                return False
             self.keep_alive = False
         if not self._head_done:
             if self._head_bytes > UPSTREAM_HEADER_BYTES:
                 self.fail(_too_large())
-            return
-        if not self._complete:
-            if self._head_bytes > UPSTREAM_HEADER_BYTES or len(self._fields) > _MAX_TRAILERS:
-                self.fail(_too_large())
-                return
-            if not self._paused and self._timeouts is not None:
-                self.phase = "idle"
-                self.due = min(self.loop.time() + self._timeouts.idle, self._total)
-        self._deliver()
+            return False
+        if not self._complete and (self._head_bytes > UPSTREAM_HEADER_BYTES or len(self._fields) > _MAX_TRAILERS):
+            self.fail(_too_large())
+            return False
+        return True
 
     # httptools callbacks
 
@@ -283,9 +336,6 @@ class UpstreamConnection:
             if status == _SWITCHING or status < 100:
                 raise UpstreamMalformed("unexpected protocol switch" if status == _SWITCHING else "no such status")
             return
-        self._head_done = True
-        self._head_bytes = 0
-        self.keep_alive = self.parser.should_keep_alive()
         first = dict(fields)
         if len(first) != len(fields):
             for name in (b"content-length", b"transfer-encoding"):
@@ -302,10 +352,8 @@ class UpstreamConnection:
         bodiless = self.head_request or status in BODILESS
         # RFC 9112 section 6.3, rule 8: neither length nor chunked, so the end of the connection ends the body.
         self.until_eof = not bodiless and coding is None and length is None
-        response = Response(b"", status, Headers.trusted(fields, first))
-        if length is not None and (coding is None or bodiless):
-            response.length = int(length)
-        self._stream = UpstreamStream(self, response)
+        self._begin(status, fields, first, int(length) if length is not None and (coding is None or bodiless) else None)
+        self.keep_alive = self.parser.should_keep_alive()
         if self.head_request:
             self.on_message_complete()  # the parser does not know that no body follows: it is replaced in _release
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Final
 
+from wws.hosts.server import native
 from wws.http import Response
+
+_write: Final = native.write_answer
 
 _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 STATUS_LINES: Final = {code: f"HTTP/1.1 {code} {_PHRASES.get(code, 'Status')}\r\n".encode() for code in range(200, 1000)}
@@ -39,6 +42,15 @@ def head(response: Response, date: bytes, framing: bytes, close: bool) -> bytes:
         parts.append(CLOSE)
     parts.append(b"\r\n")
     return b"".join(parts)
+
+
+def whole(response: Response, date: bytes, framing: bytes, close: bool, content: bytes) -> bytes:
+    """A whole answer: `head`, and `content` behind it."""
+    if _write is None:
+        return head(response, date, framing, close) + content
+    if close:
+        framing += CLOSE
+    return _write(STATUS_LINES[response.status], response.headers.raw, date, response.notes, framing, content)
 
 
 def refusal(status: int, reason: str, date: bytes) -> bytes:

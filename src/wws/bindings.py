@@ -228,9 +228,11 @@ class Dial(Protocol):
     was given is not changed afterwards.
     The answer comes when its head has arrived; its body is `bytes` when it has arrived whole too, else a `Stream`.
     1xx answers other than 101 are dropped. Raises `UpstreamError`. `deadline` is monotonic seconds.
+
+    A coroutine function, or a function that gives something to wait for; it is awaited at once.
     """
 
-    async def send(
+    def send(
         self,
         endpoint: Endpoint,
         method: str,
@@ -239,7 +241,7 @@ class Dial(Protocol):
         body: bytes | Body,
         timeouts: Timeouts,
         deadline: float | None = None,
-    ) -> Response:
+    ) -> Awaitable[Response]:
         """See the class."""
         ...
 
@@ -298,8 +300,11 @@ class Provider(Protocol):
     finish_reasons: Mapping[str, str | None]
     """Its own finish reasons in OpenAI's words; None marks one that means failure."""
 
-    async def send(self, call: Call, dial: Dial) -> Response:
-        """Sends the call; the answer with its body whole or as a stream. Raises `UpstreamError`."""
+    def send(self, call: Call, dial: Dial) -> Awaitable[Response]:
+        """Sends the call; the answer with its body whole or as a stream. Raises `UpstreamError`.
+
+        A coroutine function, or a function that gives something to wait for, as `Dial.send`.
+        """
         ...
 
     def classify(self, status: int, headers: Headers, body: bytes) -> Verdict | None:

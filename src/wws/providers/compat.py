@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Final, NamedTuple
 
 from wws import codec
@@ -88,7 +88,7 @@ class CompatProvider:
             ways["messages"] = _Way(anthropic, "POST", base + "/v1/messages", [*own, json, *plain], [*own, json, *stream], True)
         return ways
 
-    async def send(self, call: Call, dial: Dial) -> Response:
+    def send(self, call: Call, dial: Dial) -> Awaitable[Response]:
         """See `bindings.Provider`. `call.operation` is one of `operations`."""
         way = self._ways[call.operation]
         headers = way.stream if call.stream else way.plain  # the same list each time: a dial may know it
@@ -98,8 +98,15 @@ class CompatProvider:
             if PASSED[0] not in first:
                 headers.append(ANTHROPIC_VERSION)
         body = self._write(call) if way.method == "POST" else b""
-        response = await dial.send(way.endpoint, way.method, way.target, headers, body, call.timeouts, call.deadline)
-        if response.status == 400 and call.hide_usage and await self._refuses_usage(response):
+        answer = dial.send(way.endpoint, way.method, way.target, headers, body, call.timeouts, call.deadline)
+        return self._usage_asked(answer, call, dial, way, headers) if call.hide_usage else answer
+
+    async def _usage_asked(
+        self, answer: Awaitable[Response], call: Call, dial: Dial, way: _Way, headers: list[Pair]
+    ) -> Response:
+        """The answer, or the one to the same call without our field where that was what was refused."""
+        response = await answer
+        if response.status == 400 and await self._refuses_usage(response):
             # Ours was the field that was refused, not the caller's: once without it, and never again with it.
             self._usage_refused = True
             call.hide_usage = False

@@ -599,7 +599,7 @@ async def asked_in_memory() -> tuple[Dialer, UpstreamConnection, MemoryTransport
     pool.connections.add(connection)
     pool.open = 1
     pool.release(connection)
-    asking = asyncio.create_task(dialer.send(endpoint, "GET", "/", [], b"", TIMEOUTS))
+    asking = asyncio.ensure_future(dialer.send(endpoint, "GET", "/", [], b"", TIMEOUTS))
     await settle()
     assert transport.written.startswith(b"GET / HTTP/1.1\r\n") and not pool.idle
     return dialer, connection, transport, asking

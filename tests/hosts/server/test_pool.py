@@ -107,7 +107,7 @@ async def test_who_waits_too_long_for_a_place() -> None:
     async with upstream(answering(b"")) as to:
         dialer = Dialer(asyncio.get_running_loop(), UpstreamLimits(connections=1))
         endpoint = Endpoint(to.url)
-        busy = asyncio.create_task(dialer.send(endpoint, "GET", "/", [], b"", Timeouts()))
+        busy = asyncio.ensure_future(dialer.send(endpoint, "GET", "/", [], b"", Timeouts()))
         await until(lambda: dialer.open_connections)
         with pytest.raises(UpstreamTimeout) as caught:
             await dialer.send(endpoint, "GET", "/", [], b"", Timeouts(connect=0.02))

@@ -6,6 +6,7 @@ import asyncio
 import math
 import socket
 import ssl
+from collections.abc import Awaitable
 from typing import Final
 
 from wws.bindings import Endpoint
@@ -24,6 +25,7 @@ from wws.http import Body, Pair, Response
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 _HEADS_KEPT: Final = 64
 _POOLS_KEPT: Final = 512
+_current: Final = asyncio.current_task
 
 
 class _Head:
@@ -84,7 +86,7 @@ class Dialer:
         addresses = list(dict.fromkeys([str(address[0]) for _, _, _, _, address in found]))
         return sorted(addresses, key=lambda address: ":" in address)
 
-    async def send(
+    def send(
         self,
         endpoint: Endpoint,
         method: str,
@@ -93,8 +95,12 @@ class Dialer:
         body: bytes | Body,
         timeouts: Timeouts,
         deadline: float | None = None,
-    ) -> Response:
-        """See `wws.bindings.Dial`."""
+    ) -> Awaitable[Response]:
+        """See `wws.bindings.Dial`.
+
+        What is asked without a task, over a connection that is there, and can be sent once only, is on its way when this returns:
+        nothing is left to do but to wait, which takes no coroutine.
+        """
         pool = self.pools.get(endpoint.origin) or self._pool(endpoint)
         payload: bytes | Body = body
         if not isinstance(body, bytes):
@@ -106,8 +112,18 @@ class Dialer:
         else:
             head = self._head(endpoint, method, target, headers)
         end = math.inf if deadline is None else deadline
+        if method not in _IDEMPOTENT and _current(self._loop) is None:
+            connection = pool.take()
+            if connection is not None:
+                return connection.exchange(head, payload, method, timeouts, end, True)
+        return self._sent(pool, head, payload, method, timeouts, end)
+
+    async def _sent(
+        self, pool: Pool, head: bytes, payload: bytes | Body, method: str, timeouts: Timeouts, end: float
+    ) -> Response:
+        """The answer to a request that needs a connection first, or may have to be sent a second time."""
         connection = pool.take() or await pool.connect(self._connect_timeout(timeouts, end))
-        answer = connection.exchange(head, payload, method, timeouts, end)
+        answer = connection.exchange(head, payload, method, timeouts, end, _current(self._loop) is None)
         try:
             return await answer
         except asyncio.CancelledError:
@@ -118,7 +134,7 @@ class Dialer:
             if cut.answered or not connection.reused or method not in _IDEMPOTENT or not isinstance(payload, bytes):
                 raise
         connection = await pool.connect(self._connect_timeout(timeouts, end))
-        answer = connection.exchange(head, payload, method, timeouts, end)
+        answer = connection.exchange(head, payload, method, timeouts, end, _current(self._loop) is None)
         try:
             return await answer
         except asyncio.CancelledError:
@@ -161,7 +177,9 @@ class Dialer:
 
 def _abandon(connection: UpstreamConnection, answer: asyncio.Future[Response] | Answer) -> None:
     """The caller was cancelled. When the answer had come all the same, the connection may serve another request already."""
-    if isinstance(answer, Answer) or answer.cancelled() or not answer.done():
+    if isinstance(answer, Answer):
+        return  # which has told the connection itself
+    if answer.cancelled() or not answer.done():
         connection.forsake(answer)
     elif answer.exception() is None and isinstance(body := answer.result().body, Piped):
         body.cancel()

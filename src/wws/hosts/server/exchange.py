@@ -75,11 +75,12 @@ class UpstreamConnection:
     # an exchange
 
     def exchange(
-        self, head: bytes, body: bytes | Body, method: str, timeouts: Timeouts, deadline: float
+        self, head: bytes, body: bytes | Body, method: str, timeouts: Timeouts, deadline: float, free: bool = False
     ) -> asyncio.Future[Response] | Answer:
         """Sends a request; what is given back has the response when its head has come, or the error.
 
-        `head` is everything up to the framing field, which is added here. `cancel` when it is no longer wanted.
+        `head` is everything up to the framing field, which is added here. `free`: who asks runs without a task, and gets an
+        `Answer`. `cancel` when it is no longer wanted.
         """
         transport = self._transport
         if transport is None or not self._complete:
@@ -94,8 +95,7 @@ class UpstreamConnection:
         self._total = deadline
         self.phase = "first_byte"
         self.due = min(self.loop.time() + timeouts.first_byte, deadline)
-        free = asyncio.current_task(self.loop) is None
-        answer: asyncio.Future[Response] | Answer = Answer(self.loop) if free else self.loop.create_future()
+        answer: asyncio.Future[Response] | Answer = Answer(self.loop, self) if free else self.loop.create_future()
         self._answer = answer
         if isinstance(body, bytes):
             if body or method in _BODY_EXPECTED:

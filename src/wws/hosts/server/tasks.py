@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from wws.hosts.server.carry import carry
 from wws.http import Response
@@ -16,22 +16,36 @@ from wws.http import Response
 Done = Callable[[Response | None, BaseException | None], None]
 
 
+class Source(Protocol):
+    """Who is to give an answer."""
+
+    def forsake(self, answer: Answer) -> None:
+        """Nobody waits for it any more."""
+        ...
+
+
 class Answer:
     """A response that somebody waits for: what a future is, for a request that is run without a task.
 
     Its result is given on at once, its error in the next turn of the loop, because an error may come in the midst of another
-    request's step.
+    request's step. `source`, where there is one, is told when who waits is cancelled.
     """
 
-    __slots__ = ("_done", "_loop", "_run")
+    __slots__ = ("_done", "_loop", "_run", "_source")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, source: Source | None = None) -> None:
         self._loop = loop
+        self._source = source
         self._run: Run | None = None
         self._done = False
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        response = yield self
+        try:
+            response = yield self
+        except asyncio.CancelledError:
+            if self._source is not None:
+                self._source.forsake(self)
+            raise
         return response
 
     def awaited_by(self, run: Run) -> None:

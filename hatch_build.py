@@ -30,7 +30,7 @@ HOT = (
     "core/wire/sse", "core/wire/tap", "core/wire/usage",
     "functions/ai", "functions/attempt", "functions/attempts", "functions/auth_guard", "functions/cache_manager",
     "functions/cache_store", "functions/model_router", "functions/rate_limiter", "functions/refuse", "functions/relay",
-    "functions/upstreams",
+    "functions/setup", "functions/upstreams",
     "hosts/server/application", "hosts/server/arriving",
     "hosts/server/connection", "hosts/server/dialer", "hosts/server/exchange",
     "hosts/server/incoming", "hosts/server/outbox", "hosts/server/outgoing", "hosts/server/pool", "hosts/server/pump",

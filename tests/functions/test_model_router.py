@@ -138,22 +138,22 @@ def test_the_rules_are_made_ready_once_for_each_restriction() -> None:
 )
 def test_a_body_is_routed_by_what_it_says_and_by_its_size(body: dict[str, Any], hint: bytes | None, alias: str) -> None:
     chat, data = chat_of(body, "completions", hint)
-    assert route_chat(chat, data, env_of()).alias == alias
+    assert route_chat(chat, data, router_of(env_of())).alias == alias
 
 
 def test_a_context_length_the_caller_gives_is_believed() -> None:
     env = env_of()
     chat, data = chat_of(said("hi", task={"context_length": 200_000}), "chat")
-    assert route_chat(chat, data, env).alias == "long_context"
+    assert route_chat(chat, data, router_of(env)).alias == "long_context"
     chat, data = chat_of(said("x" * 600_000, task={"type": "code", "context_length": 10}), "chat")
-    assert route_chat(chat, data, env).alias == "code"
+    assert route_chat(chat, data, router_of(env)).alias == "code"
 
 
 def test_a_large_image_does_not_make_a_long_context() -> None:
     url = "data:image/png;base64," + "A" * 2_000_000
     content = [{"type": "text", "text": "what is this?"}, {"type": "image_url", "image_url": {"url": url}}]
     chat, data = chat_of({"messages": [{"role": "user", "content": content}]})
-    assert route_chat(chat, data, env_of()).alias == "reasoning"
+    assert route_chat(chat, data, router_of(env_of())).alias == "reasoning"
 
 
 HARD = Policy(
@@ -172,17 +172,17 @@ HARD = Policy(
 @pytest.mark.parametrize("kind", ["completions", "chat", "generate", "messages"])
 def test_complexity_is_judged_from_the_prompt_where_a_rule_asks(kind: Kind, text: str, reason: str) -> None:
     chat, data = chat_of({"prompt": text} if kind == "generate" else said(text), kind)
-    assert route_chat(chat, data, env_of(HARD)).reason == reason
+    assert route_chat(chat, data, router_of(env_of(HARD))).reason == reason
 
 
 def test_the_context_put_before_the_messages_is_not_the_users_task() -> None:
     chat, data = chat_of(said("hi", context="Prove that it holds, step by step, and analyze the code."), "chat")
-    assert route_chat(chat, data, env_of(HARD)).reason == "easy"
+    assert route_chat(chat, data, router_of(env_of(HARD))).reason == "easy"
 
 
 def test_a_complexity_the_caller_gives_is_believed() -> None:
     chat, data = chat_of(said("hi", task={"complexity": "High"}), "chat")
-    assert route_chat(chat, data, env_of(HARD)).reason == "hard"
+    assert route_chat(chat, data, router_of(env_of(HARD))).reason == "hard"
 
 
 def test_only_what_a_rule_asks_for_is_estimated() -> None:
@@ -197,14 +197,14 @@ def test_only_what_a_rule_asks_for_is_estimated() -> None:
 def test_embeddings_are_never_sent_to_a_chat_model_by_the_rules() -> None:
     chat, data = chat_of({"input": "x" * 600_000}, "embeddings")
     with pytest.raises(Refusal) as refused:
-        route_chat(chat, data, env_of())
+        route_chat(chat, data, router_of(env_of()))
     assert refused.value.code == "model_not_found"
     chat, data = chat_of({"input": "hi", "model": "zai/embedding-3"}, "embeddings")
-    assert route_chat(chat, data, env_of()).candidates == (ModelRef("zai", "embedding-3"),)
+    assert route_chat(chat, data, router_of(env_of())).candidates == (ModelRef("zai", "embedding-3"),)
 
 
 def test_messages_in_no_known_shape_are_low_and_do_no_harm() -> None:
     shapes: list[list[Any]] = [[1], [[]], [{"role": "user"}], ["Prove it, step by step"]]
     for messages in shapes:
         chat, data = chat_of({"messages": messages})
-        assert route_chat(chat, data, env_of(HARD)).reason == "easy"
+        assert route_chat(chat, data, router_of(env_of(HARD))).reason == "easy"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final
 
 from wws import codec
 from wws.bindings import Context, Env
@@ -12,14 +13,14 @@ from wws.core.route.resolve import names
 from wws.core.wire import chat
 from wws.core.wire.depth import within_depth
 from wws.errors import Refusal
-from wws.functions.attempts import Asked, attempts
+from wws.functions.attempts import attempts
 from wws.functions.model_router import route_chat, router_of
+from wws.functions.setup import Setup, setup_of
 from wws.http import Request, Response
 
 __all__ = ["relay_ai"]
 
 _MODELS: Final = "models"
-_new: Final = tuple.__new__  # the constructor of a NamedTuple costs three times as much, and this runs for every request
 
 
 def _kind(path: str) -> str | None:
@@ -45,51 +46,61 @@ _SUFFIXES = (
 )
 
 
-async def relay_ai(request: Request, env: Env, ctx: Context, route: Route) -> Response:
-    """Answers an AI endpoint. Raises `Refusal` for what cannot be served."""
+def relay_ai(request: Request, env: Env, ctx: Context, route: Route) -> Coroutine[Any, Any, Response]:
+    """The answer of an AI endpoint, to be awaited. Raises `Refusal` for what cannot be served, now or then."""
     kind = _kind(request.path)
     if kind is None:
         raise Refusal("not_found", "There is no such AI endpoint here.")
     if kind == _MODELS:
-        if request.method not in ("GET", "HEAD"):
-            raise Refusal("method_not_allowed", allow=("GET", "HEAD"))
         return _models(request, env, route)
     if request.method != "POST":
         raise Refusal("method_not_allowed", allow=("POST",))
+    setup = setup_of(env)
+    body = request.body.ready()
+    if body is None or len(body) > setup.limit:
+        return _arriving(kind, request, setup, ctx, route)
+    return _relayed(kind, body, request, setup, ctx, route)
+
+
+async def _arriving(kind: str, request: Request, setup: Setup, ctx: Context, route: Route) -> Response:
+    """The answer to a request whose body is not here yet, or is too large."""
+    body = await request.body.read(setup.limit)
+    return await _relayed(kind, body, request, setup, ctx, route)
+
+
+def _relayed(kind: str, body: bytes, request: Request, setup: Setup, ctx: Context, route: Route) -> Coroutine[Any, Any, Response]:
     trail = ctx.trail
-    clock = env.wws.clock.monotonic
-    limit = env.wws.policy.json_limit
-    whole = request.body.ready()
-    body = whole if whole is not None and len(whole) <= limit else await request.body.read(limit)
-    started = clock()
-    asked = _read(request, body, env, route, kind)
-    trail.reason = asked.choice.reason
-    trail.model_requested = asked.call.model
-    trail.stream = asked.call.stream
-    trail.route = clock() - started
-    return await attempts(asked, request, env, ctx, route)
+    started = setup.clock()
+    call = _read(kind, body, request, setup.depth)
+    choice = route_chat(call, body, setup.router(route.models))
+    trail.reason = choice.reason
+    trail.model_requested = call.model
+    trail.stream = call.stream
+    trail.route = setup.clock() - started
+    return attempts(call, choice, request, setup, ctx, route)
 
 
-def _read(request: Request, body: bytes, env: Env, route: Route, kind: str) -> Asked:
-    limit = env.wws.policy.json_depth
+def _read(kind: str, body: bytes, request: Request, depth: int) -> chat.Chat:
     try:
-        if not within_depth(body, limit):
-            raise Refusal("body_too_deep", f"The body is nested more than {limit} levels deep.")
+        if not within_depth(body, depth):
+            raise Refusal("body_too_deep", f"The body is nested more than {depth} levels deep.")
         members = codec.split(body)
     except ValueError:
         raise Refusal("invalid_json") from None
-    call = chat.read(members, kind, request.headers.first.get(b"x-task-type"))  # type: ignore[arg-type]  # _kind gives its kinds
+    hint = request.headers.first.get(b"x-task-type")
+    call = chat.read(members, kind, hint, len(body))  # type: ignore[arg-type]  # _kind gives its kinds
     if isinstance(call, Fault):
         raise Refusal(call.code, call.message, param=call.param)
-    choice = route_chat(call, body, env, route.models)
-    return _new(Asked, (call, choice))
+    return call
 
 
 # models
 
 
-def _models(request: Request, env: Env, route: Route) -> Response:
+async def _models(request: Request, env: Env, route: Route) -> Response:
     """`/v1/models` and `/v1/models/ID` in OpenAI's list shape: what `model` may be here."""
+    if request.method not in ("GET", "HEAD"):
+        raise Refusal("method_not_allowed", allow=("GET", "HEAD"))
     listed = [_model(name) for name in names(router_of(env, route.models))]
     _, _, wanted = request.path.partition("/models/")
     if not wanted:

@@ -7,8 +7,9 @@ A plain caller is served by streaming upstream (`[attempts] assemble`), so that 
 from __future__ import annotations
 
 from math import inf
+from typing import Final
 
-from wws.bindings import Call, Clock, Context, Env, Verdict
+from wws.bindings import Call, Clock, Context, Services, Verdict
 from wws.core.trail import Trail
 from wws.core.wire import chat, hygiene, usage
 from wws.core.wire.assemble import Assembler, ChatAssembler, MessageAssembler
@@ -18,71 +19,115 @@ from wws.errors import UpstreamError, UpstreamMalformed, UpstreamTimeout
 from wws.functions.closing import or_close
 from wws.functions.ending import PLAIN, SSE, Ending
 from wws.functions.failure import CUT, EMPTY, FAILED, Failure, of_transport, of_verdict
-from wws.functions.upstreams import Upstream
+from wws.functions.upstreams import QUOTAS, Upstream
 from wws.http import Headers, Request, Response, Stream
 
-__all__ = ["ASSEMBLED", "attempt"]
+__all__ = ["ASSEMBLED", "attempt", "heard", "outgoing", "read_on"]
 
-MAX_ANSWER = 64 * 1024 * 1024
+MAX_ANSWER: Final = 64 * 1024 * 1024
 """Bytes of a provider's answer that is read whole: embeddings of a full batch are some 30 MiB."""
 
-_JSON = (b"content-type", b"application/json")
-# What can be put together from a stream. Sound is streamed in another format than the one that was asked for.
-ASSEMBLED = frozenset({"chat", "messages"})
-_NOT_STREAMED = ("audio", "modalities")
+_JSON: Final = (b"content-type", b"application/json")
+ASSEMBLED: Final = frozenset({"chat", "messages"})
+"""Operations whose answer can be put together from a stream."""
 # How servers say that they do not stream, in the text of a 400.
-_NO_STREAMS = (b'"stream"', b"'stream'", b"`stream`", b"streaming", b"Streaming", b"stream=", b"stream:")
-_COMMENT = b":"
+_NO_STREAMS: Final = (b'"stream"', b"'stream'", b"`stream`", b"streaming", b"Streaming", b"stream=", b"stream:")
+_COMMENT: Final = b":"
+
+
+def outgoing(call: chat.Chat, upstream: Upstream, headers: Headers, deadline: float, assemble: bool) -> Call:
+    """The call as `upstream` gets it: a stream also where the caller did not ask for one, if the answer can be put together."""
+    stream = call.stream or (assemble and call.operation in ASSEMBLED and not upstream.plain_only and not _sounds(call.members))
+    return Call(call.operation, upstream.ref, call.members, stream, headers, upstream.timeouts, deadline)
+
+
+def heard(
+    response: Response, sent: Call, call: chat.Chat, upstream: Upstream, started: float, clock: Clock, trail: Trail
+) -> Response | Failure | None:
+    """What an answer to `sent` means that has come whole. None: it goes on, or has to be asked for in another way (`read_on`)."""
+    if sent.warnings:
+        trail.warnings += tuple(sent.warnings)
+    fields = response.headers.first
+    if QUOTAS in fields:
+        upstream.learn(fields, started, clock.time())
+    body = response.body
+    if not isinstance(body, bytes) or (sent.stream and response.status == 200 and _is_events(response)):
+        return None
+    return _judged(response, body, sent.stream and not call.stream, upstream, trail)
+
+
+def _judged(response: Response, body: bytes, assembled: bool, upstream: Upstream, trail: Trail) -> Response | Failure | None:
+    verdict = upstream.provider.classify(response.status, response.headers, body)
+    if verdict is not None:
+        if assembled and verdict.error_type == "caller_invalid_request" and _against_streams(body):
+            # Ours was the wish for a stream, not the caller's.
+            upstream.plain_only = True
+            return None
+        return of_verdict(verdict)
+    trail.usage = usage.from_answer(body)
+    trail.model = usage.served_model(body) or upstream.ref.model
+    fields = hygiene.from_provider(response.headers.raw)
+    if b"content-type" not in response.headers.first:
+        fields.append(_JSON)
+    return Response(body, response.status, Headers.trusted(fields))
+
+
+async def read_on(
+    response: Response,
+    sent: Call,
+    call: chat.Chat,
+    upstream: Upstream,
+    request: Request,
+    wws: Services,
+    ctx: Context,
+    started: float,
+    *,
+    whole: bool,
+    last: bool,
+    jitter: float,
+) -> Response | Failure:
+    """What an answer means of which `heard` could not tell. Raises `UpstreamError` when it fails."""
+    assembled = sent.stream and not call.stream
+    body = response.body
+    if sent.stream and response.status == 200 and _is_events(response):
+        if assembled:
+            return await _assembled(body, upstream, sent.operation, started, wws.clock, ctx, last)
+        return await _streamed(body, upstream, sent, started, wws.clock, ctx, whole, last, jitter)
+    if not isinstance(body, bytes):
+        result = _judged(response, await collect(body), assembled, upstream, ctx.trail)
+        if result is not None:
+            return result
+    return await attempt(call, upstream, request, wws, ctx, whole=whole, last=last, jitter=jitter)  # without a stream this time
 
 
 async def attempt(
-    call: chat.Chat, upstream: Upstream, request: Request, env: Env, ctx: Context, *, whole: bool, last: bool, jitter: float
+    call: chat.Chat,
+    upstream: Upstream,
+    request: Request,
+    wws: Services,
+    ctx: Context,
+    *,
+    whole: bool,
+    last: bool,
+    jitter: float,
 ) -> Response | Failure:
     """One upstream call. A `Response` whose body is a stream has its `Ending` as `finish`; of every other end the caller of
     this tells the route.
 
     `whole`: a stream is held back to its end. `last`: there is nobody else to ask, so an empty answer is the answer.
     """
-    wws = env.wws
-    operation = call.operation
-    assembled = (
-        not call.stream
-        and wws.policy.attempts.assemble
-        and operation in ASSEMBLED
-        and not upstream.plain_only
-        and not _sounds(call.members)
-    )
     started = wws.clock.monotonic()
-    provider = upstream.provider
-    sent = Call(operation, upstream.ref, call.members, call.stream or assembled, request.headers, upstream.timeouts, ctx.deadline)
+    sent = outgoing(call, upstream, request.headers, ctx.deadline, wws.policy.attempts.assemble)
     try:
-        response = await provider.send(sent, wws.dial)
-        if sent.warnings:
-            ctx.trail.warnings += tuple(sent.warnings)
-        upstream.learn(response.headers.first, started, wws.clock.time())
-        body = response.body
-        if sent.stream and response.status == 200 and _is_events(response):
-            if assembled:
-                return await _assembled(body, upstream, operation, started, wws.clock, ctx, last)
-            return await _streamed(body, upstream, sent, started, wws.clock, ctx, whole, last, jitter)
-        if not isinstance(body, bytes):
-            body = await collect(body)
+        response = await upstream.provider.send(sent, wws.dial)
+        result = heard(response, sent, call, upstream, started, wws.clock, ctx.trail)
+        if result is None:
+            result = await read_on(
+                response, sent, call, upstream, request, wws, ctx, started, whole=whole, last=last, jitter=jitter
+            )
+        return result
     except UpstreamError as error:
         return of_transport(error)
-    verdict = provider.classify(response.status, response.headers, body)
-    if verdict is not None:
-        if assembled and verdict.error_type == "caller_invalid_request" and _against_streams(body):
-            # Ours was the wish for a stream, not the caller's.
-            upstream.plain_only = True
-            return await attempt(call, upstream, request, env, ctx, whole=whole, last=last, jitter=jitter)
-        return of_verdict(verdict)
-    trail = ctx.trail
-    trail.usage = usage.from_answer(body)
-    trail.model = usage.served_model(body) or upstream.ref.model
-    answer = Response(body, response.status, Headers.trusted(hygiene.from_provider(response.headers.raw)))
-    if b"content-type" not in answer.headers.first:
-        answer.headers = Headers.trusted([*answer.headers.raw, _JSON])
-    return answer
 
 
 def _against_streams(body: bytes) -> bool:
@@ -90,7 +135,8 @@ def _against_streams(body: bytes) -> bool:
 
 
 def _sounds(members: chat.Members) -> bool:
-    return any(name in members for name in _NOT_STREAMED)
+    """Whether sound may be asked for, which is streamed in another format than the one that was named."""
+    return "audio" in members or "modalities" in members
 
 
 def _is_events(response: Response) -> bool:

@@ -9,9 +9,10 @@ then       the answer, the same route once more, the next route, or the caller g
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from functools import partial
 from math import inf
-from typing import Final, NamedTuple
+from typing import Any, Final
 
 from wws.bindings import Clock, Context, Env
 from wws.core.policy import ModelRef, Policy, Route
@@ -23,99 +24,129 @@ from wws.core.route import catalogue
 from wws.core.route.choose import Choice
 from wws.core.trail import Attempt
 from wws.core.wire import chat
-from wws.errors import Refusal
-from wws.functions.attempt import ASSEMBLED, attempt
+from wws.errors import Refusal, UpstreamError
+from wws.functions.attempt import ASSEMBLED, attempt, heard, outgoing, read_on
 from wws.functions.early import early
-from wws.functions.failure import Failure
+from wws.functions.failure import Failure, of_transport
 from wws.functions.hedge import hedged
-from wws.functions.upstreams import Upstream, Upstreams, upstreams_of
+from wws.functions.setup import Setup
+from wws.functions.upstreams import Upstream, Upstreams
 from wws.http import Request, Response
 
-__all__ = ["Asked", "attempts"]
+__all__ = ["attempts"]
+
 
 _LOOK: Final = 0.02  # seconds between two looks at places that other processes hold
 _new: Final = tuple.__new__  # the constructor of a NamedTuple costs three times as much, and this runs for every request
 
 
-class Asked(NamedTuple):
-    """What the caller wants, read and routed."""
-
-    call: chat.Chat
-    choice: Choice
-
-
-async def attempts(asked: Asked, request: Request, env: Env, ctx: Context, route: Route) -> Response:
-    """The answer of the first candidate that has one. Raises `Refusal`."""
-    operation = asked.call.operation
-    providers = env.wws.providers
-    candidates = asked.choice.candidates
-    for ref in candidates:
-        if operation not in providers[ref.provider].operations:
-            candidates = tuple([ref for ref in candidates if operation in providers[ref.provider].operations])
-            break
-    if not candidates:
-        raise Refusal("unsupported_endpoint", param="model", retry=False)
-    work = _Attempts(asked, candidates, request, env, ctx, route.mode == "buffer")
-    after = env.wws.policy.attempts.commit_after
-    if asked.call.stream and after is not None and work.patience() > after:
-        return await early(work.run(), after, "anthropic" if operation == "messages" else "openai", env, ctx)
-    return await work.run()
+def attempts(
+    call: chat.Chat, choice: Choice, request: Request, setup: Setup, ctx: Context, route: Route
+) -> Coroutine[Any, Any, Response]:
+    """The answer of the first candidate that has one, to be awaited. Raises `Refusal`, now or then."""
+    operation = call.operation
+    candidates = choice.candidates
+    if operation not in setup.everywhere:
+        candidates = tuple([ref for ref in candidates if operation in setup.providers[ref.provider].operations])
+        if not candidates:
+            raise Refusal("unsupported_endpoint", param="model", retry=False)
+    work = _Attempts(call, choice.alias is None, candidates, request, setup, ctx, route.mode == "buffer")
+    if call.stream:
+        after = setup.attempts.commit_after
+        if after is not None and work.patience() > after:
+            return early(work.run(), after, "anthropic" if operation == "messages" else "openai", setup.env, ctx)
+    return work.run()
 
 
 class _Attempts:
-    """One request's. `at` is the place of the candidate, `made` the number of upstream calls, `retries` of them the second
-    tries at this candidate; `failure` and `action` are the last call's."""
+    """One request's. `named`: the caller chose the model. `at` is the place of the candidate, `made` the number of upstream
+    calls, `retries` of them the second tries at this candidate; `failure` and `action` are the last call's."""
 
     __slots__ = (
-        "action", "at", "budget", "call", "candidates", "clock", "ctx", "env", "failure", "hedge_after", "jitter", "made",
-        "named", "request", "retries", "routes", "whole",
+        "action", "at", "budget", "call", "candidates", "ctx", "failure", "made", "named", "request", "retries", "routes",
+        "setup", "whole",
     )  # fmt: skip
 
     def __init__(
-        self, asked: Asked, candidates: tuple[ModelRef, ...], request: Request, env: Env, ctx: Context, whole: bool
+        self,
+        call: chat.Chat,
+        named: bool,
+        candidates: tuple[ModelRef, ...],
+        request: Request,
+        setup: Setup,
+        ctx: Context,
+        whole: bool,
     ) -> None:
-        self.call = asked.call
-        self.named = asked.choice.alias is None
+        self.call = call
+        self.named = named
         self.candidates = candidates
         self.request = request
-        self.env = env
+        self.setup = setup
+        self.routes = setup.routes
+        self.budget = setup.budget
         self.ctx = ctx
         self.whole = whole
-        self.clock = env.wws.clock.monotonic
-        self.routes = upstreams_of(env)
-        policy = env.wws.policy.attempts
-        self.budget = max(1, policy.max)
-        after = policy.hedge_after
-        self.hedge_after = after if after is not None and self._tells_first_token(policy.assemble) else None
-        # Requests differ in their ids, and the seed of `hash` is this process's own: enough to part those who fail together.
-        self.jitter = (hash(ctx.request_id) & 0xFFFF) / 65536.0
         self.at = self.made = self.retries = 0
         self.failure: Failure | None = None
         self.action: Action | None = None
 
     async def run(self) -> Response:
-        """Tries until one answers, none is left, or the budget is spent."""
+        """Tries until one answers, none is left, or the budget is spent.
+
+        The usual attempt waits once, for its answer, and in this coroutine alone: `outgoing`, `heard` and `_ended` are what
+        `attempt` does too, without one of its own.
+        """
+        setup, ctx, call = self.setup, self.ctx, self.call
+        wws = setup.wws
         while self.made < self.budget:
-            upstream: Upstream | None = self.routes.of(self.candidates[self.at])
-            if upstream is None or not upstream.admits(self.clock()):
-                upstream = await self._admitted()
+            upstream = self._at_once() or await self._in_turn()
             if upstream is None:
                 break
-            gate = upstream.gate
-            if gate is not None and not gate.enter() and not await _place(gate, upstream, self._others, self.env, self.ctx):
-                upstream.released(self.clock())
-                if not self._spill(gate):
-                    break
-                continue
-            if self.hedge_after is None:
-                result = await self._make(upstream, self.ctx)
+            if self._hedges():
+                after = setup.attempts.hedge_after or 0.0
+                result, upstream = await hedged(self._make, upstream, self._hedge, after, setup.env, ctx)
             else:
-                result, upstream = await hedged(self._make, upstream, self._hedge, self.hedge_after, self.env, self.ctx)
+                started = self._begun(upstream)
+                try:
+                    sent = outgoing(call, upstream, self.request.headers, ctx.deadline, setup.attempts.assemble)
+                    response = await upstream.provider.send(sent, wws.dial)
+                    told = heard(response, sent, call, upstream, started, wws.clock, ctx.trail)
+                    if told is None:
+                        told = await read_on(
+                            response, sent, call, upstream, self.request, wws, ctx, started,
+                            whole=self.whole, last=self._last, jitter=_jitter(ctx),
+                        )  # fmt: skip
+                    result = told
+                except UpstreamError as error:
+                    result = of_transport(error)
+                except BaseException:
+                    self._left(upstream, started)
+                    raise
+                self._ended(upstream, started, result, ctx)
             if isinstance(result, Response):
                 return result
             if not await self._goes_on(upstream, result):
                 break
         raise self._refusal()
+
+    def _at_once(self) -> Upstream | None:
+        """The route to this candidate, where everybody is let in and a place is free; that is taken."""
+        upstream = self.routes.of(self.candidates[self.at])
+        gate = upstream.gate
+        return upstream if upstream.healthy and (gate is None or gate.enter()) else None
+
+    async def _in_turn(self) -> Upstream | None:
+        """The route to ask next, with a place at it, after a wait where that helps. None: the failure so far is the answer."""
+        while True:
+            upstream = await self._admitted()
+            if upstream is None:
+                return None
+            gate = upstream.gate
+            if gate is None or gate.enter() or await _place(gate, upstream, self._others, self.setup.env, self.ctx):
+                return upstream
+            upstream.released(self.setup.clock())
+            if not self._spill(gate):
+                return None
 
     def patience(self) -> float:
         """Seconds that a stream's first token may take, as far as timers say; the deadline's where there is a line to wait in."""
@@ -128,13 +159,16 @@ class _Attempts:
         gate = upstream.gate
         return inf if gate is not None and gate.in_use >= gate.limit else longest * self.budget
 
-    def _tells_first_token(self, assemble: bool) -> bool:
-        """Whether it can be seen that an answer has begun."""
-        return not self.whole and (self.call.stream or (assemble and self.call.operation in ASSEMBLED))
+    def _hedges(self) -> bool:
+        """Whether the next route is asked as well when this one is slow, which takes an answer that is seen to begin."""
+        policy = self.setup.attempts
+        if policy.hedge_after is None or self.whole:
+            return False
+        return self.call.stream or (policy.assemble and self.call.operation in ASSEMBLED)
 
     def _hedge(self) -> Upstream | None:
         """The next candidate that may be asked beside this one, at once; its place is taken."""
-        now = self.clock()
+        now = self.setup.clock()
         if self.made >= self.budget or not self.routes.of(self.candidates[self.at]).account.budget.allows(now):
             return None
         for place in range(self.at + 1, len(self.candidates)):
@@ -148,6 +182,11 @@ class _Attempts:
         return None
 
     @property
+    def _last(self) -> bool:
+        """Whether nobody can be asked after this call."""
+        return self.made == self.budget or not self._others
+
+    @property
     def _others(self) -> bool:
         """Whether there is a candidate after this one."""
         return self.at + 1 < len(self.candidates)
@@ -155,17 +194,17 @@ class _Attempts:
     async def _admitted(self) -> Upstream | None:
         """The route to ask: this candidate's, or the next one's whose breaker lets us. None: the failure so far is the answer."""
         upstream = self.routes.of(self.candidates[self.at])
-        now = self.clock()
+        now = self.setup.clock()
         if upstream.admits(now):
             return upstream
         wider = self.at if self.action is not None and self.action.wider else None
-        place = _open(self.candidates, self.at + 1, self.routes, now, self.env.wws.policy, wider)
+        place = _open(self.candidates, self.at + 1, self.routes, now, self.setup.policy, wider)
         if place is not None:
             self.at, self.retries = place, 0
             return self.routes.of(self.candidates[place])
         if self.failure is not None:
             return None
-        upstream = await _closed(self.candidates, self.routes, self.env, self.ctx)
+        upstream = await _closed(self.candidates, self.routes, self.setup.env, self.ctx)
         self.at = self.candidates.index(upstream.ref)
         return upstream
 
@@ -178,57 +217,68 @@ class _Attempts:
             raise Refusal("concurrency_limit", retry_after=max(1.0, gate.expected_wait()), retry=False)
         return False
 
-    async def _make(self, upstream: Upstream, ctx: Context) -> Response | Failure:
-        """One call, and what it means for its route. A stream has the place in the gate until it ends."""
-        trail, ref = ctx.trail, upstream.ref
+    def _begun(self, upstream: Upstream) -> float:
+        """Counts a call of `upstream`; the moment it begins."""
         self.made += 1
-        started = self.clock()
+        started = self.setup.clock()
         upstream.account.budget.request(started)
-        last = self.made == self.budget or not self._others
-        try:
-            result = await attempt(
-                self.call, upstream, self.request, self.env, ctx, whole=self.whole, last=last, jitter=self.jitter
-            )
-        except BaseException:
-            # The caller has gone, or sent what cannot be sent on: neither is the provider's fault.
-            now = self.clock()
-            upstream.released(now)
-            if upstream.gate is not None:
-                upstream.gate.leave(now, now - started)
-            raise
-        now = self.clock()
+        return started
+
+    def _ended(self, upstream: Upstream, started: float, result: Response | Failure, ctx: Context) -> None:
+        """What a call means for its route. A stream has the place in the gate until it ends."""
+        trail, ref = ctx.trail, upstream.ref
+        now = self.setup.clock()
         spent = now - started
-        trail.upstream = (trail.upstream or 0.0) + spent
+        trail.upstream = spent if trail.upstream is None else trail.upstream + spent
         if not isinstance(result, Response):
-            upstream.failed(now, result.error_type, result.retry_after, self.jitter)
+            upstream.failed(now, result.error_type, result.retry_after, _jitter(ctx))
             trail.attempts.append(Attempt(ref.provider, ref.model, result.error_type, spent))
         else:
             trail.attempts.append(_new(Attempt, (ref.provider, ref.model, "ok", spent)))
-            trail.provider = upstream.provider.name
+            trail.provider = ref.provider
             trail.model = trail.model or ref.model
             if not isinstance(result.body, bytes):
-                return result
+                return
             upstream.succeeded(now)
         if upstream.gate is not None:
             upstream.gate.leave(now, spent)
+
+    def _left(self, upstream: Upstream, started: float) -> None:
+        """The caller has gone, or sent what cannot be sent on: neither is the provider's fault."""
+        now = self.setup.clock()
+        upstream.released(now)
+        if upstream.gate is not None:
+            upstream.gate.leave(now, now - started)
+
+    async def _make(self, upstream: Upstream, ctx: Context) -> Response | Failure:
+        """One call beside another, which writes into a context of its own."""
+        started = self._begun(upstream)
+        try:
+            result = await attempt(
+                self.call, upstream, self.request, self.setup.wws, ctx, whole=self.whole, last=self._last, jitter=_jitter(ctx)
+            )
+        except BaseException:
+            self._left(upstream, started)
+            raise
+        self._ended(upstream, started, result, ctx)
         return result
 
     async def _goes_on(self, upstream: Upstream, failure: Failure) -> bool:
         """Whether there is another attempt to make, after a wait where it goes to the same route."""
         self.failure = failure
-        now = self.clock()
+        now = self.setup.clock()
         left = self.ctx.deadline - now
         retry_after = failure.retry_after
         action = self.action = decide(
             failure.outcome, failure.code, retried=self.retries > 0, named=self.named, retry_after=retry_after, left=left
         )
         if action.retry_same and self.made < self.budget:
-            pause = delay(self.retries, self.jitter, retry_after)
+            pause = delay(self.retries, _jitter(self.ctx), retry_after)
             if pause < left and upstream.account.budget.allows(now):
                 self.retries += 1
-                await self.env.wws.clock.sleep(pause)
+                await self.setup.wws.clock.sleep(pause)
                 return True
-        following = _next(self.candidates, self.at, action, self.env.wws.policy)
+        following = _next(self.candidates, self.at, action, self.setup.policy)
         if following is None:
             return False
         self.at, self.retries = following, 0
@@ -248,6 +298,12 @@ class _Attempts:
             # Our own attempts are spent: the SDK's would multiply them.
             retry=None if caller else False,
         )
+
+
+def _jitter(ctx: Context) -> float:
+    """From 0 to 1. Requests differ in their ids, and the seed of `hash` is this process's own: enough to part those who fail
+    together."""
+    return (hash(ctx.request_id) & 0xFFFF) / 65536.0
 
 
 def _next(candidates: tuple[ModelRef, ...], at: int, action: Action, policy: Policy) -> int | None:

@@ -9,7 +9,7 @@ from wws.bindings import Env
 from wws.core.fault import Fault
 from wws.core.route.choose import Choice, Router, Task
 from wws.core.route.estimate import complexity, context_length, text_bytes
-from wws.core.route.resolve import AUTO, resolve
+from wws.core.route.resolve import AUTO, EMBEDDINGS, resolve
 from wws.core.wire.chat import Chat, max_tokens, task_of
 from wws.core.wire.prompt import prompt_text
 from wws.errors import Refusal
@@ -72,11 +72,18 @@ def route_model(
     return _served(resolve(model, task, router_of(env, allowed), operation))
 
 
-def route_chat(chat: Chat, body: bytes, env: Env, allowed: tuple[str, ...] | None = None) -> Choice:
-    """`route_model` for a body that was read: what the caller did not say and a rule asks for is estimated from `body`."""
-    router = router_of(env, allowed)
+def route_chat(chat: Chat, body: bytes, router: Router) -> Choice:
+    """The candidates for a body that was read: what the caller did not say and a rule asks for is estimated from `body`.
+
+    Raises `Refusal` as `route_model`.
+    """
     task = chat.task
     if chat.model is None or chat.model == AUTO:
+        # A task with nothing to estimate that a rule would ask for, as most are: the answer is known beforehand.
+        if task.context_length is None and task.complexity is None and chat.operation != EMBEDDINGS:
+            choice = router.brief(task.type, len(body), max_tokens(chat.members))
+            if choice is not None and choice.candidates:
+                return choice
         task = estimated(chat, body, router)
     return _served(resolve(chat.model, task, router, chat.operation))
 

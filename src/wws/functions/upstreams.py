@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from typing import Final
 
 from wws.bindings import COOLDOWNS, QUEUE_WAIT, Env, Provider, Shares, alone
 from wws.core.policy import ModelRef, Policy, ProviderConfig, Timeouts
@@ -16,12 +17,13 @@ from wws.core.resilience.backoff import RetryBudget
 from wws.core.resilience.breaker import CLOSED, Breaker
 from wws.core.resilience.gate import Gate
 
-__all__ = ["Upstream", "Upstreams", "timeouts_of", "upstreams_of"]
+__all__ = ["QUOTAS", "Upstream", "Upstreams", "timeouts_of", "upstreams_of"]
 
 MAX_ROUTES = 2048
 """Routes that are remembered. Callers may name models freely, so the number must have an end."""
 _STATE = "upstreams"
-_QUOTAS = b"x-synthetic-quotas"
+QUOTAS: Final = b"x-synthetic-quotas"
+"""The header field that tells what is left of the quotas."""
 _QUOTA = "provider_quota"
 _PER_PACK = "synthetic"  # the kind that takes one request at a time per model and pack
 
@@ -72,11 +74,16 @@ class Upstream:
         self._guarded = policy.attempts.breaker
         self._measure = measure
 
+    @property
+    def healthy(self) -> bool:
+        """Whether everybody is let in."""
+        return self.breaker.state == CLOSED and self.account.quota.state == CLOSED
+
     def admits(self, now: float, *, forced: bool = False) -> bool:
         """Whether to ask it now; see `Breaker.allows`."""
-        breaker, shared = self.breaker, self.account.quota
-        if breaker.state == CLOSED and shared.state == CLOSED:
+        if self.healthy:
             return True
+        breaker, shared = self.breaker, self.account.quota
         if not breaker.allows(now, forced=forced):
             return False
         if not shared.allows(now, forced=forced):
@@ -108,7 +115,7 @@ class Upstream:
 
     def committed(self, now: float) -> None:
         """It has begun to answer in a stream. How that ends is told later, but a probe that has come so far was a good one."""
-        if self.breaker.state != CLOSED or self.account.quota.state != CLOSED:
+        if not self.healthy:
             self.succeeded(now)
 
     def failed(self, now: float, error_type: str, retry_after: float | None, jitter: float) -> None:
@@ -134,7 +141,7 @@ class Upstream:
 
     def learn(self, headers: Mapping[bytes, bytes], now: float, wall: float) -> None:
         """Reads what the answer's header fields say of the quota. `wall` is the same moment as `now` on the wall."""
-        header = headers.get(_QUOTAS)
+        header = headers.get(QUOTAS)
         if header is None or not self._guarded:
             return
         known = quota.parse(header)

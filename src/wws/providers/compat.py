@@ -54,6 +54,7 @@ class CompatProvider:
         self.base_url = base
         self.dialect = dialect
         self.finish_reasons: Mapping[str, str | None] = dialect.finish_names
+        self._finishes = bool(dialect.finish)
         self._clock = clock
         self._key = config.api_key
         self._models: dict[str, Model] = {}
@@ -101,9 +102,7 @@ class CompatProvider:
         answer = dial.send(way.endpoint, way.method, way.target, headers, body, call.timeouts, call.deadline)
         return self._usage_asked(answer, call, dial, way, headers) if call.hide_usage else answer
 
-    async def _usage_asked(
-        self, answer: Awaitable[Response], call: Call, dial: Dial, way: _Way, headers: list[Pair]
-    ) -> Response:
+    async def _usage_asked(self, answer: Awaitable[Response], call: Call, dial: Dial, way: _Way, headers: list[Pair]) -> Response:
         """The answer, or the one to the same call without our field where that was what was refused."""
         response = await answer
         if response.status == 400 and await self._refuses_usage(response):
@@ -115,6 +114,8 @@ class CompatProvider:
 
     def classify(self, status: int, headers: Headers, body: bytes) -> Verdict | None:
         """See `bindings.Provider`. `body` may be a plain answer, a stream that came whole, or the data of one event."""
+        if 200 <= status < 300 and verdict.good(body):
+            return verdict.finished(self.dialect, body) if self._finishes else None
         return verdict.judge(self.dialect, status, headers, body, self._clock.time(), self._key)
 
     def _write(self, call: Call) -> bytes:
@@ -131,7 +132,7 @@ class CompatProvider:
 
     def _translate(self, members: dict[str, codec.Piece], model: Model, call: Call) -> None:
         dialect = self.dialect
-        if not self._touched.isdisjoint(members):
+        if self._touched and not self._touched.isdisjoint(members):
             draft = Draft(members, model, call.stream, call.warnings)
             for name, rewrite in dialect.rewrites.items():
                 if name in members:

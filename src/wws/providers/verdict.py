@@ -13,7 +13,7 @@ from wws.core.wire.sse import EventTooLarge, Parser
 from wws.http import Headers
 from wws.providers.dialect import CODES, FAILED, INVALID, PATTERNS, STATUSES, Dialect, Meaning
 
-__all__ = ["judge", "of_finish"]
+__all__ = ["finished", "good", "judge", "of_finish"]
 
 # What an answer that is one has near its beginning. Inside a JSON string the quotes would be escaped, so none of these
 # can come from the model's text.
@@ -26,14 +26,23 @@ _ANSWER: Final = frozenset({"choices", "data", "content", "object", "type", "emb
 _FINISH: Final = (b'"finish_reason":"', b'"finish_reason": "')
 
 
+def good(body: bytes) -> bool:
+    """Whether the body of a 2xx is plainly an answer, but for a finish reason that may be an error (`finished`)."""
+    head = body if len(body) <= _HEAD else body[:_HEAD]
+    if head.partition(b'"error"')[1]:  # cheaper than `find`, for texts as short as this
+        return False
+    return any(head.partition(mark)[1] for mark in _GOOD)
+
+
+def finished(dialect: Dialect, body: bytes) -> Verdict | None:
+    """What the finish reason of an answer that is one means, when it is an error of this provider."""
+    return of_finish(dialect, _finish_reason(body)) if dialect.finish else None
+
+
 def judge(dialect: Dialect, status: int, headers: Headers, body: bytes, now: float, secret: str | None) -> Verdict | None:
-    """What the answer means; None when it is a good one. `now` is wall time; `secret` is kept out of the verdict."""
+    """What an answer means that is not plainly `good`; None when it is one all the same. `now` is wall time; `secret` is kept
+    out of the verdict."""
     if 200 <= status < 300:
-        head = body[:_HEAD]
-        if head.find(b'"error"') < 0:
-            for mark in _GOOD:
-                if head.find(mark) >= 0:
-                    return of_finish(dialect, _finish_reason(body)) if dialect.finish else None
         return _inside_200(dialect, headers, body, now, secret)
     return _verdict(dialect, status, headers, complaints.read(body) or Complaint(), now, secret)
 
@@ -71,7 +80,7 @@ def _inside_200(dialect: Dialect, headers: Headers, body: bytes, now: float, sec
         return Verdict(FAILED.error_type, FAILED.code)  # {} and other surprises
     if bytes(members.get("object", b"")) == b'"chat.completion"' and bytes(members.get("choices", b"[]")) in (b"[]", b"null"):
         return Verdict(FAILED.error_type, FAILED.code)
-    return of_finish(dialect, _finish_reason(body)) if dialect.finish else None
+    return finished(dialect, body)
 
 
 def _inside_stream(dialect: Dialect, headers: Headers, body: bytes, now: float, secret: str | None) -> Verdict | None:

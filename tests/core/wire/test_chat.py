@@ -66,8 +66,8 @@ def test_every_endpoint_has_a_kind() -> None:
     ],
 )
 def test_each_kind_is_one_operation_of_a_provider(kind: Kind, body: str, operation: str) -> None:
-    assert good(body, kind)[0] == operation
-    assert good(body, kind)[2:] == (None, False, Task())
+    call = good(body, kind)
+    assert (call.operation, call.model, call.stream, call.task) == (operation, None, False, Task())
 
 
 # -- model and stream
@@ -468,7 +468,9 @@ for kind, body in json.load(sys.stdin):
         answer = read(codec.split(body.encode()), kind, b"hint")
     except ValueError:
         answer = ["invalid_json"]
-    print(json.dumps([answer[0], codec.join(answer.members).decode(), *answer[2:]] if isinstance(answer, Chat) else answer))
+    if isinstance(answer, Chat):
+        answer = [answer.operation, codec.join(answer.members).decode(), answer.model, answer.stream, answer.task]
+    print(json.dumps(answer))
 """
 
 
@@ -504,9 +506,10 @@ def test_with_the_standard_library_alone_every_answer_is_the_same() -> None:
     lines = at_the_edge(cases)
     expected = []
     for kind, body in cases:
-        answer = read(codec.split(body.encode()), kind, b"hint")
-        if isinstance(answer, Chat):
-            answer = [answer[0], codec.join(answer.members).decode(), *answer[2:]]  # type: ignore[assignment]
+        call = read(codec.split(body.encode()), kind, b"hint")
+        answer: object = call
+        if isinstance(call, Chat):
+            answer = [call.operation, codec.join(call.members).decode(), call.model, call.stream, call.task]
         expected.append(json.loads(json.dumps(answer)))
     assert lines == expected
 

@@ -6,13 +6,15 @@ could not carry. So they are a share of the requests (Finagle's and Envoy's retr
 
 from __future__ import annotations
 
+from typing import Final
+
 __all__ = ["BASE", "LONGEST", "RetryBudget", "delay"]
 
-BASE = 0.1
+BASE: Final = 0.1
 """Seconds: the longest first wait."""
-LONGEST = 2.0
+LONGEST: Final = 2.0
 """Seconds: the longest wait at all, but for what the provider asks for."""
-WINDOW = 10.0
+WINDOW: Final = 10.0
 """Seconds over which requests and retries are compared."""
 
 

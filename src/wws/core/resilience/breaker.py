@@ -10,24 +10,26 @@ It is fed by the provider's own faults only. A caller's mistake, or a caller who
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from wws.core.resilience.wait import COOLDOWN_MAX
 
 __all__ = ["CAUSES", "CLOSED", "HALF_OPEN", "OPEN", "Breaker", "Cause"]
 
-CLOSED, HALF_OPEN, OPEN = 0, 1, 2
+CLOSED: Final = 0
+HALF_OPEN: Final = 1
+OPEN: Final = 2
 """Values of `Breaker.state`, as the metric `wws_breaker_state` has them."""
 
-CONSECUTIVE = 5
+CONSECUTIVE: Final = 5
 """Failures in a row that open it (Envoy's outlier detection)."""
-SHARE = 0.5
-LEAST = 20
-WINDOW = 10.0
+SHARE: Final = 0.5
+LEAST: Final = 20
+WINDOW: Final = 10.0
 """It opens too when SHARE of at least LEAST requests failed in about the last WINDOW seconds."""
-PROBE_MOST = 60.0
+PROBE_MOST: Final = 60.0
 """Seconds after which a probe whose end nobody told is taken for lost."""
-SPREAD = 0.25
+SPREAD: Final = 0.25
 """The part of a growing wait that is random."""
 
 
@@ -47,9 +49,9 @@ class Cause(NamedTuple):
 
 
 # An outage may end at any moment: doubling through one of a minute would miss its end by half a minute.
-_OUTAGE = Cause(False, 30.0, 1.0, 30.0, False)
-_ACCOUNT = Cause(True, 30.0, 2.0, COOLDOWN_MAX, True)
-CAUSES: dict[str, Cause] = {
+_OUTAGE: Final = Cause(False, 30.0, 1.0, 30.0, False)
+_ACCOUNT: Final = Cause(True, 30.0, 2.0, COOLDOWN_MAX, True)
+CAUSES: Final[dict[str, Cause]] = {
     "provider_connection_failed": _OUTAGE,
     "provider_timeout": _OUTAGE,
     "provider_server_error": _OUTAGE,

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from typing import Final, NamedTuple
 
 from wws.core.policy import Condition, ModelRef, Policy, Rule
+from wws.core.route.estimate import BYTES_PER_TOKEN, largest_within
 
 __all__ = ["Choice", "Explanation", "Router", "Task", "choose", "explain"]
 
@@ -60,6 +61,8 @@ class Router:
     """
 
     __slots__ = (
+        "_brief",
+        "_brief_size",
         "_otherwise",
         "_rules",
         "aliases",
@@ -87,6 +90,9 @@ class Router:
         self.needs_context = bool(bounds)
         self.needs_complexity = any(rule.complexities is not None for rule in self._rules)
         self.context_floor = min(bounds, default=1) - 1
+        self._brief_size = largest_within(self.context_floor)
+        types = {kind for rule in self._rules for kind in rule.types or ()}
+        self._brief = {kind: self.choose(Task(kind, None, 0)) for kind in (None, *types)}
 
     def _compile(self, rule: Rule) -> _Compiled:
         when = rule.when
@@ -111,6 +117,14 @@ class Router:
                 continue
             return choice
         return self._otherwise
+
+    def brief(self, kind: str | None, size: int, max_tokens: int) -> Choice | None:
+        """What `choose` gives for a task of which no more is known than its type, in lower case, and a body of `size` bytes that
+        asks for `max_tokens`. None where that takes a look: at how hard it is, or how long beyond `context_floor`.
+        """
+        if self.needs_complexity or (self.needs_context and size + BYTES_PER_TOKEN * max_tokens > self._brief_size):
+            return None
+        return self._brief.get(kind) or self._brief[None]
 
 
 def choose(task: Task, policy: Policy) -> Choice:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
-__all__ = ["WEIGHTS", "Facts", "Tier", "complexity", "context_length", "text_bytes"]
+__all__ = ["WEIGHTS", "Facts", "Tier", "complexity", "context_length", "largest_within", "text_bytes"]
 
 Tier = Literal["low", "medium", "high"]
 
@@ -26,6 +26,11 @@ HEAD, TAIL = 1024, 3072
 def context_length(size_in_bytes: int, max_tokens: int = 0) -> int:
     """Tokens of the context window a request needs: bytes / 4 and a margin, and the answer it may ask for."""
     return -(-size_in_bytes * (100 + MARGIN) // (100 * BYTES_PER_TOKEN)) + max_tokens
+
+
+def largest_within(tokens: int) -> int:
+    """The largest number of bytes whose `context_length` is at most `tokens`."""
+    return tokens * (100 * BYTES_PER_TOKEN) // (100 + MARGIN)
 
 
 def text_bytes(body: bytes) -> int:

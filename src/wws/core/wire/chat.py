@@ -13,7 +13,7 @@ in is never changed. Members not named here pass through to the provider.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from wws import codec
 from wws.core.fault import Fault
@@ -33,30 +33,38 @@ ENDPOINTS: Final[dict[str, Kind]] = {
 }
 
 
-class Chat(NamedTuple):
+class Chat:
     """One call as the caller meant it. `operation` is that of `bindings.Call`; `model` is what was asked for, None: nothing."""
 
-    operation: str
-    members: Members
-    model: str | None
-    stream: bool
-    task: Task
+    __slots__ = ("members", "model", "operation", "stream", "task")
+
+    def __init__(self, operation: str, members: Members, model: str | None, stream: bool, task: Task) -> None:
+        self.operation = operation
+        self.members = members
+        self.model = model
+        self.stream = stream
+        self.task = task
 
 
-_new: Final = tuple.__new__  # the constructor of a NamedTuple costs three times as much, and this runs for every request
 _STREAM: Final = {b"true": True, b"false": False, b"null": False}
 _WHITESPACE: Final = b" \t\n\r"
-_OPEN, _CLOSE, _OBJECT, _QUOTE = b'[]{"'
+_OPEN: Final = 0x5B  # [
+_CLOSE: Final = 0x5D  # ]
+_OBJECT: Final = 0x7B  # {
+_QUOTE: Final = 0x22  # "
+_SHORT: Final = 32 * 1024
+"""Bytes of a body whose values are copied to be looked at: a view of one costs more than a short copy."""
 
 
-def read(members: Members, kind: Kind, task_type: bytes | None = None) -> Chat | Fault:
-    """Reads a body of an endpoint of `kind`; `task_type` is the value of `X-Task-Type`, which a `task` in the body overrules.
+def read(members: Members, kind: Kind, task_type: bytes | None = None, size: int = _SHORT) -> Chat | Fault:
+    """Reads a body of `size` bytes of an endpoint of `kind`; `task_type` is the value of `X-Task-Type`, which a `task` in the
+    body overrules.
 
     The `Fault` names the field that is missing or of the wrong type, and says what to send.
     """
     task = NOTHING_KNOWN if task_type is None else _task_of_header(task_type)
     operation, shape = _SHAPES[kind]
-    shaped = shape(members, task)
+    shaped = shape(members, task, size < _SHORT)
     if isinstance(shaped, Fault):
         return shaped
     members, task = shaped
@@ -74,20 +82,22 @@ def read(members: Members, kind: Kind, task_type: bytes | None = None) -> Chat |
             return Fault("invalid_json")
         if model is not None and not isinstance(model, str):
             return Fault("invalid_request", "`model` must be a string: 'auto', an alias, or provider/model.", "model")
-    return _new(Chat, (operation, members, model, stream, task))
+    return Chat(operation, members, model, stream, task)
 
 
-def max_tokens(members: Mapping[str, codec.Piece]) -> int:
+def max_tokens(members: Members) -> int:
     """The greatest number of tokens the answer may have, in the caller's words; 0 where there is none or it is no number."""
-    for name in ("max_completion_tokens", "max_tokens"):
-        if (piece := members.get(name)) is not None:
-            try:
-                value = codec.value(piece)
-            except ValueError:
-                continue
-            if type(value) is int and value > 0:
-                return value
-    return 0
+    return _tokens(members.get("max_completion_tokens")) or _tokens(members.get("max_tokens"))
+
+
+def _tokens(piece: codec.Piece | None) -> int:
+    if piece is None:
+        return 0
+    try:
+        value = codec.value(piece)
+    except ValueError:
+        return 0
+    return value if type(value) is int and value > 0 else 0
 
 
 def task_of(value: Any, known: Task = NOTHING_KNOWN) -> Task | Fault:
@@ -128,8 +138,8 @@ def _task_of_header(value: bytes) -> Task:
 _Shaped: TypeAlias = tuple[Members, Task] | Fault
 
 
-def _chat(members: Members, task: Task) -> _Shaped:
-    fault = _no_array(members, "messages")
+def _chat(members: Members, task: Task, short: bool) -> _Shaped:
+    fault = _no_array(members, "messages", short)
     if fault is not None:
         return fault
     if "task" in members or "context" in members:
@@ -137,7 +147,7 @@ def _chat(members: Members, task: Task) -> _Shaped:
     return members, task
 
 
-def _generate(members: Members, task: Task) -> _Shaped:
+def _generate(members: Members, task: Task, short: bool) -> _Shaped:
     piece = members.get("prompt")
     if piece is None:
         return Fault("invalid_request", "`prompt` is missing: send a text. For messages use /api/ai/chat.", "prompt")
@@ -225,31 +235,31 @@ def _system(text: bytes) -> bytes:
     return b'{"role":"system","content":' + text + b"}"
 
 
-def _messages(members: Members, task: Task) -> _Shaped:
-    return _no_array(members, "messages") or (members, task)
+def _messages(members: Members, task: Task, short: bool) -> _Shaped:
+    return _no_array(members, "messages", short) or (members, task)
 
 
-def _embeddings(members: Members, task: Task) -> _Shaped:
+def _embeddings(members: Members, task: Task, short: bool) -> _Shaped:
     if "input" not in members:
         return Fault("invalid_request", "`input` is missing: send a text or a list of texts.", "input")
     return members, task
 
 
-def _no_array(members: Members, name: str) -> Fault | None:
+def _no_array(members: Members, name: str, short: bool) -> Fault | None:
     """None when the member is an array with something in it, which two of its bytes tell."""
     piece = members.get(name)
     if piece is None:
         return Fault("invalid_request", f"`{name}` is missing: send a list of messages.", name)
-    view = memoryview(piece)
-    if view[0] != _OPEN:
+    start = bytes(piece) if short else bytes(memoryview(piece)[:2])
+    if start[0] != _OPEN:
         return Fault("invalid_request", f"`{name}` must be a list of messages.", name)
-    second = view[1]
-    if second == _CLOSE or (second != _OBJECT and bytes(view[1:]).lstrip(_WHITESPACE)[:1] == b"]"):
+    second = start[1]
+    if second == _CLOSE or (second != _OBJECT and bytes(memoryview(piece)[1:]).lstrip(_WHITESPACE)[:1] == b"]"):
         return Fault("invalid_request", f"`{name}` must not be empty.", name)
     return None
 
 
-_SHAPES: Final[dict[Kind, tuple[str, Callable[[Members, Task], _Shaped]]]] = {
+_SHAPES: Final[dict[Kind, tuple[str, Callable[[Members, Task, bool], _Shaped]]]] = {
     "chat": ("chat", _chat),
     "generate": ("chat", _generate),
     "completions": ("chat", _messages),

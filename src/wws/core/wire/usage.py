@@ -1,12 +1,12 @@
 """Tokens and the served model, as a provider's answer states them, in OpenAI's and Anthropic's shapes.
 
 A whole answer is not decoded for it: `usage` and `model` are found by their names, which cannot occur inside a JSON
-string without a backslash before the quote, and only what follows them is read.
+string without a backslash before the quote, and only what follows them is read. Parts are cut out by `partition`, which
+compiled code calls at half the price of `find`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from wws import codec
@@ -17,13 +17,13 @@ __all__ = ["from_answer", "read", "served_model"]
 MAX_MODEL: Final = 200
 """Bytes of a model's name. The longest in the providers' lists are about 60."""
 _NAMES_REMEMBERED: Final = 1024
-_names: dict[bytes, str] = {}
-
-
+_names: Final[dict[bytes, str]] = {}
+_NEAR: Final = 1024
+"""Bytes at an answer's beginning that have its model, and at its end that have its usage, unless it is an unusual one."""
 _new: Final = tuple.__new__  # the constructor of a NamedTuple costs three times as much, and this runs for every request
 
 
-def _count(fields: Mapping[str, Any], name: str) -> int:
+def _count(fields: dict[str, Any], name: str) -> int:
     number = fields.get(name)
     return number if type(number) is int and number >= 0 else 0
 
@@ -53,20 +53,32 @@ def from_answer(body: bytes) -> Usage | None:
 
     `usage` is usually the last member: then its few bytes are all that is read, whatever the answer's size.
     """
+    tail = body if len(body) <= _NEAR else body[-_NEAR:]
+    _, found, rest = tail.rpartition(b'"usage":{')
+    if found and rest[-2:] == b"}}":  # its own end and the answer's, where nothing follows it
+        try:
+            usage = read(codec.decode(b"{" + rest[:-1]))
+        except ValueError:
+            usage = None
+        if usage is not None:
+            return usage
+    return _found(body)
+
+
+def _found(body: bytes) -> Usage | None:
+    """`from_answer` for any other order and spacing."""
     at = body.rfind(b'"usage"')
     if at < 0:
         return None
-    # The end of the whole answer, when usage is its last member.
-    end = len(body) - 1 if body[-2:] == b"}}" else body.rfind(b"}", at)
-    start = at + 8 if body[at + 7 : at + 9] == b":{" else body.find(b"{", at, at + 16)
+    start, end = body.find(b"{", at, at + 16), body.rfind(b"}", at)
     if 0 <= start < end:
         # One attempt at what is nearly always so. A usage object that is followed by other members does not decode.
         try:
-            found = read(codec.decode(body[start:end]))
+            usage = read(codec.decode(body[start:end]))
         except ValueError:
-            found = None
-        if found is not None:
-            return found
+            usage = None
+        if usage is not None:
+            return usage
     try:
         members = codec.split(body)
         return read(codec.value(members["usage"])) if "usage" in members else None
@@ -76,22 +88,27 @@ def from_answer(body: bytes) -> Usage | None:
 
 def served_model(body: bytes) -> str | None:
     """The `model` of a plain JSON answer: the one that answered. None when it names none, or none fit for a header."""
-    head = body[:1024]
-    at = head.find(b'"model":"')
-    if at >= 0:
-        start = at + 9
-        end = head.find(b'"', start)
-        if start < end <= start + MAX_MODEL:
-            piece = head[start:end]
-            known = _names.get(piece)
-            if known is None:
-                known = clean_model(piece.decode("ascii", "replace"))
-                if known is not None:
-                    if len(_names) >= _NAMES_REMEMBERED:
-                        _names.clear()
-                    _names[piece] = known
-            return known
-    at = body.find(b'"model"', 0, 1024)
+    head = body if len(body) <= _NEAR else body[:_NEAR]
+    _, found, rest = head.partition(b'"model":"')
+    if found:
+        piece, found, _ = rest.partition(b'"')
+        if found and 0 < len(piece) <= MAX_MODEL:
+            return _names.get(piece) or _named(piece)
+    return _named_elsewhere(body)
+
+
+def _named(piece: bytes) -> str | None:
+    name = clean_model(piece.decode("ascii", "replace"))
+    if name is not None:
+        if len(_names) >= _NAMES_REMEMBERED:
+            _names.clear()
+        _names[piece] = name
+    return name
+
+
+def _named_elsewhere(body: bytes) -> str | None:
+    """`served_model` for any other place and spacing."""
+    at = body.find(b'"model"', 0, _NEAR)
     if at >= 0:
         start = body.find(b'"', at + 7, at + 12) + 1
         end = body.find(b'"', start, start + MAX_MODEL)

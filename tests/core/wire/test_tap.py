@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import example, given
@@ -73,6 +73,84 @@ def test_only_whole_events_leave(cuts: list[int]) -> None:
     for start, end in zip(edges, edges[1:], strict=False):
         out = tap.feed(stream[start:end])
         assert out == b"" or out.endswith(b"\n\n")
+
+
+_PIECES = st.sampled_from(
+    [
+        b"a",
+        b" word",
+        "\u20ac".encode(),
+        b"\\n",
+        b"\\\\",
+        b'\\"',
+        b'"',
+        b"\n",
+        b"\r",
+        b"\x01",
+        b"\x7f",
+        b"\xff",
+        b"\\u000",
+        b"another",
+    ]
+    + [b'"},"finish_reason":"stop"}]', b'","content":"', b'"}}],"usage":{"completion_tokens":1},"x":[{"y":{"z":"', b'"', b"}"]
+)
+_TEXT = st.lists(_PIECES, max_size=4).map(b"".join)
+_FORMS = st.sampled_from(
+    [
+        b'data: {"model":"m","choices":[{"index":0,"delta":{"content":"%b"},"finish_reason":null}]}\n\n',
+        b'data: {"model":"m","choices":[{"index":0,"delta":{"content":"%b"},"finish_reason":null}],"usage":null}\n\n',
+        b'data: {"choices":[{"index":1,"delta":{"role":"a","content": "%b"}}]}\n\n',
+        b'data: {"choices":[{"delta":{"reasoning_content":"%b"}}],"error":null}\n\n',
+        b'data: {"choices":[{"delta":{"content":"%b"},"finish_reason":"stop"}],"usage":{"completion_tokens":2}}\n\n',
+        b'event: x\ndata: {"choices":[{"delta":{"content":"%b"}}]}\n\n',
+        b'event: content_block_delta\ndata: {"type":"content_block_delta","delta":{"type":"text_delta","text":"%b"}}\n\n',
+        b'data: {"error":"%b"}\n\n',
+        b": %b\n\n",
+    ]
+)
+_EVENTS = st.tuples(_FORMS, st.lists(_TEXT, min_size=1, max_size=6)).map(lambda one: [one[0] % text for text in one[1]])
+
+
+@given(st.lists(_EVENTS, max_size=5), st.booleans(), st.sampled_from(["openai", "anthropic"]), st.booleans())
+@example([[chunk({"content": word}) for word in ("a", "b", "c\\", 'd"')]], False, "openai", True)
+def test_what_is_known_of_the_last_event_changes_nothing(
+    events: list[list[bytes]], joined: bool, shape: Literal["openai", "anthropic"], hide: bool
+) -> None:
+    """Events that are like one before are not decoded: the same must pass, and be known, as if they were."""
+    taps = [UsageTap(shape, hide_usage=hide), UsageTap(shape, hide_usage=hide)]
+    taps[1]._lessons = 0
+    for several in events:
+        for piece in [b"".join(several)] if joined else several:
+            assert taps[0].feed(piece) == taps[1].feed(piece)
+            assert _facts(taps[0]) == _facts(taps[1])
+    assert taps[0].end("done") == taps[1].end("done")
+
+
+def _facts(tap: UsageTap) -> tuple[object, ...]:
+    return (tap.usage, tap.model, tap.finish_reason, tap.visible, tap.error, tap.done, tap.malformed, tap.events, tap.complete)
+
+
+def test_an_event_like_the_one_before_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    tap = UsageTap()
+    tap.feed(ROLE)
+    tap.feed(chunk({"content": "first"}))
+    monkeypatch.setattr("wws.core.wire.tap.codec.decode", lambda data: pytest.fail("decoded"))
+    for word in ("second", " ", "", "\u20ac \U0001f600"):
+        assert tap.feed(chunk({"content": word})) == chunk({"content": word})
+    assert tap.feed(chunk({"content": "x"}) * 3) == chunk({"content": "x"}) * 3
+    assert tap.events == 9
+
+
+@pytest.mark.parametrize("text", ['"', '"x', 'x"', '"x"y"', '"x\\"', '"x\x1f"', '"x\\u00"'])
+def test_an_event_that_only_looks_like_the_one_before_is_decoded(text: str) -> None:
+    taps = [UsageTap(), UsageTap()]
+    taps[1]._lessons = 0
+    for tap in taps:
+        assert tap.feed(chunk({"content": "x"})) == tap.feed(chunk({"content": "x"})) != b""
+    odd = chunk({"content": "x"}).replace(b'"x"', text.encode())
+    assert taps[0].feed(odd) == taps[1].feed(odd)
+    assert _facts(taps[0]) == _facts(taps[1])
+    assert taps[0].malformed == 1
 
 
 def test_visible_is_the_first_token_of_any_kind() -> None:

@@ -1,7 +1,10 @@
 """What watches an AI stream on its way through: usage, served model, finish reason, errors, and how it ended.
 
 Whole events leave as the bytes they came as; nothing is ever sent of an event that did not arrive whole, so that an
-error event can follow at any point. Each event is decoded once, which costs about a microsecond with msgspec.
+error event can follow at any point.
+
+Nearly all events of a stream differ in one text only, so what is around that text is remembered (`_alike`), and an event that
+is the same around another plain text is not decoded.
 """
 
 from __future__ import annotations
@@ -30,6 +33,9 @@ _ENDINGS: Final[dict[str, tuple[str, str]]] = {
 }
 # Members of a delta that are something to see or to wait for; a role alone is not.
 _TOKENS: Final = ("content", "reasoning_content", "tool_calls", "reasoning", "refusal", "function_call", "audio")
+# Those of them that are texts, and Anthropic's.
+_TEXTS: Final = ("content", "reasoning_content", "reasoning", "text", "thinking")
+_LEARNED: Final = 8  # times that a stream's events may change their form; after that they are decoded
 _MOST_CHOICES: Final = 1024  # indexes beyond it are taken for the first
 _ANTHROPIC_TOKENS: Final = frozenset({"content_block_start", "content_block_delta"})
 
@@ -60,8 +66,8 @@ class UsageTap:
     """
 
     __slots__ = (
-        "_anthropic", "_choices", "_finish", "_finished_choices", "_hide", "_on_error", "_shape", "_splitter",
-        "done", "error", "events", "finish_reason", "malformed", "model", "usage", "visible",
+        "_after", "_anthropic", "_before", "_choices", "_finish", "_finished_choices", "_hide", "_lessons", "_on_error",
+        "_plain", "_shape", "_splitter", "done", "error", "events", "finish_reason", "malformed", "model", "usage", "visible",
     )  # fmt: skip
 
     def __init__(
@@ -88,6 +94,9 @@ class UsageTap:
         self.events = 0
         self._choices = 1  # bit by bit, which have been seen
         self._finished_choices = 0
+        self._plain = False  # the event just seen was a token and nothing else
+        self._before = self._after = b""  # what is around the text of such an event
+        self._lessons = _LEARNED
 
     @property
     def complete(self) -> bool:
@@ -101,17 +110,20 @@ class UsageTap:
         """The whole events there are, without those that must not pass."""
         if self.error is not None:
             return b""
-        if chunk[-2:] == b"\n\n" and not self._splitter.pending:
-            # One event in a read of its own, as providers send them: `data: ...`, or `event: ...` and `data: ...`.
-            lines = chunk.count(b"\n")
-            if lines == 2:
-                if chunk[:6] == b"data: ":
-                    out = self._see(chunk[6:-2])
-                    return chunk if out is None else out
-            elif lines == 3 and chunk[:6] == b"event:":
-                at = chunk.find(b"\ndata: ")
-                if at > 0:
-                    out = self._see(chunk[at + 7 : -2])
+        if not self._splitter.pending:
+            if self._alike(chunk):
+                self.events += 1
+                return chunk
+            if chunk[-2:] == b"\n\n":
+                # One event in a read of its own, as providers send them: `data: ...`, or `event: ...` and `data: ...`.
+                last = len(chunk) - 2
+                line = chunk.find(b"\n")
+                if line == last:
+                    if chunk[:6] == b"data: ":
+                        out = self._look(chunk, 6)
+                        return chunk if out is None else out
+                elif chunk[line : line + 7] == b"\ndata: " and chunk[:6] == b"event:" and chunk.find(b"\n", line + 7) == last:
+                    out = self._look(chunk, line + 7)
                     return chunk if out is None else out
         return self._cut(chunk)
 
@@ -139,8 +151,11 @@ class UsageTap:
             return error_event(self._shape, "provider_error", "The provider sent an event that is too large.")
         out: list[bytes] = []
         for raw in events:
-            if raw[:6] == b"data: " and raw.find(b"\n") == len(raw) - 2:
-                instead = self._see(raw[6:-2])
+            if self._alike(raw):
+                self.events += 1
+                instead = None
+            elif raw[:6] == b"data: " and raw.find(b"\n") == len(raw) - 2:
+                instead = self._look(raw, 6)
             else:
                 event = sse.parse(raw)
                 instead = None if event is None else self._see(event.data)
@@ -148,6 +163,46 @@ class UsageTap:
             if self.error is not None:
                 break
         return b"".join(out)
+
+    def _alike(self, raw: bytes) -> bool:
+        """Whether `raw` is the event that was learned, with another text in the same place.
+
+        The text has nothing that JSON would read as anything but itself: no quotation mark, no backslash, no control character
+        (RFC 8259 section 7), and it is UTF-8. So `raw` is one event, and there is nothing in it to take note of.
+        """
+        before, after = self._before, self._after
+        if not before or not raw.startswith(before) or not raw.endswith(after):
+            return False
+        last = len(raw) - len(after)
+        return last >= len(before) and _plain(raw[len(before) : last])
+
+    def _look(self, raw: bytes, start: int) -> bytes | None:
+        """`_see` for an event that is one line of data, which begins at `start`."""
+        self._plain = False
+        instead = self._see(raw[start:-2])
+        if self._plain and self._lessons and instead is None:
+            self._learn(raw, start)
+        return instead
+
+    def _learn(self, raw: bytes, start: int) -> None:
+        """Remembers what is around the text of `raw`, a token and nothing else."""
+        if self._before and raw.startswith(self._before) and raw.endswith(self._after):
+            return  # it was the text that was unusual
+        self._lessons -= 1
+        delta = _delta(codec.decode(raw[start:-2]), self._anthropic)
+        for name in _TEXTS:
+            text = delta.get(name)
+            if type(text) is not str or not text:
+                continue
+            at = raw.rfind(b'"' + text.encode() + b'"') + 1
+            if at == 0:
+                return  # it is written in another way
+            before, after = raw[:at], raw[at + len(text.encode()) :]
+            # What shows that it is this text that was found, and not another one that is the same.
+            other = codec.decode((before + b"another" + after)[start:-2])
+            if _delta(other, self._anthropic).get(name) == "another":
+                self._before, self._after = before, after
+            return
 
     def _see(self, data: bytes) -> bytes | None:
         """Takes note of one event; None lets it pass as it is, bytes stand in for it."""
@@ -170,6 +225,7 @@ class UsageTap:
         if self.model is None:
             self.model = usage.clean_model(event.get("model"))
         choices = event.get("choices")
+        told = False
         if type(choices) is list and choices:
             for choice in choices:
                 if type(choice) is dict:
@@ -180,6 +236,7 @@ class UsageTap:
                         index = index if type(index) is int and 0 < index < _MOST_CHOICES else 0
                         self._choices |= 1 << index
                     if (reason := choice.get("finish_reason")) and type(reason) is str:
+                        told = True
                         self.finish_reason = reason
                         self._finished_choices |= 1 << (index or 0)
                         if self._finish is not None and reason in self._finish:
@@ -188,13 +245,15 @@ class UsageTap:
             self.usage = usage.read(counted) or self.usage
             if self._hide and not choices:
                 return b""
+        elif not told:
+            self._plain = self.visible
         return None
 
     def _see_anthropic(self, event: dict[str, Any]) -> None:
         """message_start has the model and the tokens in, message_delta the stop reason and the tokens out so far."""
         kind = event.get("type")
         if kind in _ANTHROPIC_TOKENS:
-            self.visible = True
+            self.visible = self._plain = True
         elif kind == "message_start":
             message = event.get("message")
             if type(message) is dict:
@@ -225,3 +284,21 @@ class UsageTap:
         if self._on_error is not None:
             return self._on_error(data)
         return error_event(self._shape, "provider_error", "The provider failed before the answer was complete.")
+
+
+def _plain(text: bytes) -> bool:
+    """Whether `text` between quotation marks is itself in JSON."""
+    try:
+        decoded = text.decode()
+    except UnicodeDecodeError:
+        return False
+    return decoded.isprintable() and decoded.find('"') < 0 and decoded.find("\\") < 0
+
+
+def _delta(event: Any, anthropic: bool) -> dict[str, Any]:
+    """The part of an event that has its token; empty where there is none, or more than one."""
+    if not anthropic:
+        choices = event.get("choices")
+        event = choices[0] if type(choices) is list and len(choices) == 1 else None
+    delta = event.get("delta") if type(event) is dict else None
+    return delta if type(delta) is dict else {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import httptools
@@ -53,6 +53,7 @@ class Transport(Protocol):
     """What is used of an asyncio transport."""
 
     def write(self, data: bytes) -> None: ...
+    def writelines(self, pieces: Sequence[bytes]) -> None: ...
     def close(self) -> None: ...
     def abort(self) -> None: ...
     def pause_reading(self) -> None: ...
@@ -213,6 +214,8 @@ class Connection:
             elif not self._held and self._transport is not None:
                 self._held = True
                 self._transport.pause_reading()
+        if self._body is not None and self._closing is None:
+            self._body.settle()
 
     # plain messages
 
@@ -269,7 +272,6 @@ class Connection:
                 self._queue_refusal(_TOO_LARGE)
             elif self._body is not None and (self._head_bytes > rules.MAX_HEADER_BYTES or len(self._fields) > rules.MAX_HEADERS):
                 self._body_malformed(_TRAILERS)
-
     def _deafen(self) -> None:
         """Nothing more is to be understood."""
         self._parser = _DEAF
@@ -373,7 +375,7 @@ class Connection:
 
     def _feed(self, data: bytes) -> None:
         if self._body is not None:
-            self._body.feed(data)
+            self._body.put(data)
 
     def _whole(self) -> None:
         if self._body is not None:

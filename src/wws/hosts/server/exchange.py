@@ -107,12 +107,11 @@ class UpstreamConnection:
         return answer
 
     def _post(self, transport: Transport, head: bytes, body: bytes) -> None:
-        outbox = self._pool.outbox
-        if len(body) > HIGH_WATER:  # a second write costs less than a copy of this size
-            outbox.post(transport, head)
-            outbox.post(transport, body)
-        else:
-            outbox.post(transport, head + body)
+        if len(body) <= HIGH_WATER:
+            self._pool.outbox.post(transport, head + body)
+        elif not transport.is_closing():
+            # Neither copied nor kept waiting: at the end of the turn the other requests would have driven it out of the caches.
+            transport.writelines((head, body))
 
     async def _send_body(self, head: bytes, body: Body) -> None:
         transport = self._transport

@@ -60,15 +60,28 @@ class IncomingBody(Body):
         return self._error
 
     def feed(self, data: bytes) -> None:
-        """More of the body has come."""
+        """More of the body has come, and nothing comes with it."""
+        self.put(data)
+        self.settle()
+
+    def put(self, data: bytes) -> None:
+        """More of the body has come; `settle` is called when the whole read has been dealt with."""
+        size = len(data)
         self._pieces.append(data)
-        self._waiting += len(data)
-        self.received += len(data)
-        if self._waiting > self._limit and not self._paused:
-            self._paused = True
-            self._flow(False)
+        self._waiting += size
+        self.received += size
         if self._waiter is not None:
             self._wake()
+
+    def settle(self) -> None:
+        """Stops the sender if more waits than anybody wants.
+
+        Not before a read has been dealt with: most bodies are whole by then, or somebody wants all of them, and to stop and
+        start reading costs two system calls.
+        """
+        if self._waiting > self._limit and not self._paused and not self.complete:
+            self._paused = True
+            self._flow(False)
 
     def finish(self) -> None:
         """The body is whole."""

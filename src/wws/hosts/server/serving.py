@@ -16,6 +16,7 @@ from typing import Any
 from wws.bindings import Shares, SystemClock, alone
 from wws.errors import ConfigError, Problem, WwsError
 from wws.hosts.server import demo as demo_parts
+from wws.hosts.server import heap
 from wws.hosts.server.housekeeping import Housekeeping
 from wws.hosts.server.limits import ServerLimits
 from wws.hosts.server.process import Generation, Process
@@ -33,6 +34,8 @@ ADMIN_GRACE = 2.0
 """Seconds that an answer of the admin listener may take at the end."""
 IMPORTS = 30.0
 """Seconds that a reload waits for the code of functions to be imported."""
+_SETTLED = 1.0
+"""Seconds after the start at which is done what may wait for the first answers."""
 _log = logging.getLogger("wws.server")
 
 
@@ -126,6 +129,7 @@ class Serving:
             gc.collect()
             gc.freeze()
             gc.set_threshold(20_000, 20, 20)
+            self._loop.call_later(_SETTLED, heap.retain)
 
     # another configuration
 

@@ -147,6 +147,12 @@ class Refusal(WwsError):
     `allow` are the methods a path takes (RFC 9110 section 10.2.1), for 405.
     """
 
+    param: str | None = None
+    retry_after: float | None = None
+    challenge: str | None = None
+    retry: bool | None = None
+    allow: tuple[str, ...] | None = None
+
     def __init__(
         self,
         code: str,
@@ -159,14 +165,22 @@ class Refusal(WwsError):
         allow: tuple[str, ...] | None = None,
     ) -> None:
         self.code = code
-        self.row = TABLE[code]
-        self.message = self.row.message if message is None else message
-        self.param = param
-        self.retry_after = retry_after
-        self.challenge = challenge
-        self.retry = retry
-        self.allow = allow
-        super().__init__(f"{code}: {self.message}")
+        self.row = row = TABLE[code]
+        self.message = row.message if message is None else message
+        # Most have one of these or none, and each that is set has its price.
+        if param is not None:
+            self.param = param
+        if retry_after is not None:
+            self.retry_after = retry_after
+        if challenge is not None:
+            self.challenge = challenge
+        if retry is not None:
+            self.retry = retry
+        if allow is not None:
+            self.allow = allow
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
 
 
 class FetchRefused(WwsError):

@@ -45,6 +45,17 @@ _READS: Final = frozenset({"GET", "HEAD"})
 _RULES: Final = 4096  # limits whose header lines are kept ready; a policy has far fewer
 
 
+class _Rule:
+    """The words for a limit that do not change."""
+
+    __slots__ = ("fields", "limit", "refusal")
+
+    def __init__(self, limit: Limit) -> None:
+        self.limit = limit
+        self.fields = LimitFields(limit)
+        self.refusal = f"The limit is {limit.count} requests in {limit.period:g} s. Try again after the time in Retry-After."
+
+
 class Gateway:
     """One configuration, ready to answer. `ready` is False while the process drains."""
 
@@ -61,7 +72,7 @@ class Gateway:
         self._cap = policy.max_in_flight
         self._cors = any(route.cors for route in policy.routes)
         self._crowds = {id(route): 0 for route in policy.routes if route.max_in_flight is not None}
-        self._fields: dict[int, tuple[Limit, LimitFields]] = {}  # by id: hashing a Limit hashes all its fields
+        self._rules: dict[int, _Rule] = {}  # by id: hashing a Limit hashes all its fields
         self._own = {"/healthz": self._health, "/readyz": self._readiness}
 
     async def handle(self, request: Request, env: Env, ctx: Context) -> Response:
@@ -71,8 +82,7 @@ class Gateway:
         try:
             response = await self._answer(request, env, ctx)
         except Refusal as refusal:
-            trail.error_type = trail.error_type or refusal.row.error_type
-            response = refuse(refusal, openai=request.route is not None and request.route.to == "ai")
+            response = self._refused(request, ctx, refusal)
         except asyncio.CancelledError:
             self._left(request)
             trail.error_type = "caller_cancelled"
@@ -81,7 +91,7 @@ class Gateway:
         except Exception:
             _log.exception("request %s failed", ctx.request_id)
             trail.error_type = "wws_internal"
-            response = refuse(Refusal("internal_error"), openai=request.route is not None and request.route.to == "ai")
+            response = self._refused(request, ctx, Refusal("internal_error"))
         if response.status >= 500 and ctx.counted is not None:
             # A request that failed on our side, or behind us, is not counted against the caller.
             ctx.wait_until(give_back(ctx.counted, env))
@@ -96,6 +106,12 @@ class Gateway:
             self._observe(request, ctx, response.status, "done", len(body))
         return response
 
+    def _refused(self, request: Request, ctx: Context, refusal: Refusal) -> Response:
+        route, trail = request.route, ctx.trail
+        if not trail.error_type:
+            trail.error_type = refusal.row.error_type
+        return refuse(refusal, openai=route is not None and route.to == "ai")
+
     async def _answer(self, request: Request, env: Env, ctx: Context) -> Response:
         if request.path in self._own:
             return self.own(request.path)
@@ -104,7 +120,9 @@ class Gateway:
             if answer is not None:
                 return answer
         route = self._route(request, ctx)
-        self._admit(request, env, route)
+        refusal = self._admit(request, env, route)
+        if refusal is not None:
+            return self._refused(request, ctx, refusal)
         if route.auth != "none":
             started = self._clock()
             known = recognised(request, env)
@@ -113,10 +131,14 @@ class Gateway:
                 request.user = ctx.user = known.user
                 ctx.trail.auth_source = known.source
             else:
-                await self._authenticate(request, env, ctx, route)
+                refusal = await self._authenticate(request, env, ctx, route)
+                if refusal is not None:
+                    return self._refused(request, ctx, refusal)
         started = self._clock()
         limit = counted(request, env)
-        self._limited(limit if limit is not None else await rate_limiter(request, env), ctx, started)
+        refusal = self._limited(limit if limit is not None else await rate_limiter(request, env), ctx, started)
+        if refusal is not None:
+            return self._refused(request, ctx, refusal)
         if route.to == "ai":
             ctx.trail.cache_status, ctx.trail.cache_outcome = "fwd=bypass", "bypass"
             return await relay_ai(request, env, ctx, route)
@@ -161,37 +183,38 @@ class Gateway:
             raise Refusal("origin_not_allowed")
         return Response(b"", 204, Headers.trusted(answer))
 
-    def _admit(self, request: Request, env: Env, route: Route) -> None:
+    # The steps that most refusals come from give them back: what is raised costs twice as much.
+
+    def _admit(self, request: Request, env: Env, route: Route) -> Refusal | None:
         cap = route.max_in_flight
         if cap is not None:
             crowd = self._crowds[id(route)] = self._crowds[id(route)] + 1  # `_left` takes it back, of a refused one too
             if crowd > cap:
-                raise Refusal("concurrency_limit", retry_after=_SHED_WAIT)
+                return Refusal("concurrency_limit", retry_after=_SHED_WAIT)
         if self.in_flight > self._cap:
-            raise Refusal("overloaded", retry_after=_SHED_WAIT)
+            return Refusal("overloaded", retry_after=_SHED_WAIT)
         held = blocked(request, env)
-        if held is not None:
-            raise _too_many_failures(held)
+        return None if held is None else _too_many_failures(held)
 
-    async def _authenticate(self, request: Request, env: Env, ctx: Context, route: Route) -> None:
+    async def _authenticate(self, request: Request, env: Env, ctx: Context, route: Route) -> Refusal | None:
         started = self._clock()
         result = await auth_guard(request, env)
         ctx.trail.auth = self._clock() - started
         if result.valid:
             request.user = ctx.user = result.user
             ctx.trail.auth_source = result.source
-            return
+            return None
         refusal = result.refusal or Refusal("missing_credential")
         if refusal.code == "missing_credential":
             if route.auth == "optional":
-                return
+                return None
         elif refusal.row.error_type == "policy_unauthenticated":
             guesses = await address_limiter(request, env)  # guessing is counted, by address
             if not guesses.allowed:
-                raise _too_many_failures(guesses)
-        raise refusal
+                return _too_many_failures(guesses)
+        return refusal
 
-    def _limited(self, result: LimitResult, ctx: Context, started: float) -> None:
+    def _limited(self, result: LimitResult, ctx: Context, started: float) -> Refusal | None:
         trail = ctx.trail
         trail.limit = self._clock() - started
         trail.limit_rule, trail.limit_decision = result.rule, result.decision
@@ -200,13 +223,10 @@ class Gateway:
         rule = result.rule
         if result.allowed:
             ctx.counted = None if rule is None else result
-        elif rule is not None:
-            raise Refusal(
-                "rate_limit_exceeded",
-                f"The limit is {rule.count} requests in {rule.period:g} s. Try again after the time in Retry-After.",
-                retry_after=result.retry_after,
-                retry=True,
-            )
+            return None
+        return Refusal(
+            "rate_limit_exceeded", None if rule is None else self._rule(rule).refusal, retry_after=result.retry_after, retry=True
+        )
 
     async def _cached(self, request: Request, env: Env, ctx: Context, route: Route) -> Response:
         async def origin(conditional: list[Pair] | None = None) -> Response:
@@ -237,12 +257,15 @@ class Gateway:
         rule, decision = ctx.trail.limit_rule, ctx.trail.limit_decision
         if rule is None or decision is None:
             return ""
-        known = self._fields.get(id(rule))
-        if known is None or known[0] is not rule:
-            if len(self._fields) >= _RULES:
-                self._fields.clear()
-            known = self._fields[id(rule)] = (rule, LimitFields(rule))
-        return known[1].render(decision)
+        return self._rule(rule).fields.render(decision)
+
+    def _rule(self, limit: Limit) -> _Rule:
+        known = self._rules.get(id(limit))
+        if known is None or known.limit is not limit:
+            if len(self._rules) >= _RULES:
+                self._rules.clear()
+            known = self._rules[id(limit)] = _Rule(limit)
+        return known
 
     def _finished(
         self,

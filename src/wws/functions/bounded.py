@@ -39,18 +39,12 @@ async def bounded(work: Coroutine[Any, Any, T], seconds: float, goes_on: Callabl
     raise Refusal("function_timeout", f"The function did not end within {seconds:g} s.")
 
 
-async def within(work: Coroutine[Any, Any, T], seconds: float, goes_on: Callable[[], None]) -> T:
+@types.coroutine
+def within(work: Coroutine[Any, Any, T], seconds: float, goes_on: Callable[[], None]) -> Generator[Any, Any, T]:
     """`bounded` for work that never looks for its task: it gets one only when it begins to wait.
 
     What the host itself lets it wait for without a task is passed on, and has its own end.
     """
-    ended, value = await _begun(work)
-    return value if ended else await bounded(_carried(work, value), seconds, goes_on)
-
-
-@types.coroutine
-def _begun(work: Coroutine[Any, Any, T]) -> Generator[Any, Any, tuple[bool, Any]]:
-    """Whether the work has ended, and its result; else the future it waits for."""
     try:
         yielded = work.send(None)
         while yielded is not None and not hasattr(yielded, "_asyncio_future_blocking"):  # what a task takes
@@ -61,8 +55,8 @@ def _begun(work: Coroutine[Any, Any, T]) -> Generator[Any, Any, tuple[bool, Any]
             else:
                 yielded = work.send(sent)
     except StopIteration as stop:
-        return True, stop.value
-    return False, yielded
+        return stop.value  # type: ignore[no-any-return]
+    return (yield from bounded(_carried(work, yielded), seconds, goes_on).__await__())
 
 
 @types.coroutine

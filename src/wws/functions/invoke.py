@@ -10,8 +10,9 @@ What the code raises is written to the log with its traceback, under the request
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
+from types import CoroutineType
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
@@ -86,8 +87,8 @@ class Function:
         return f"<Function {self.name}>"
 
 
-async def invoke(request: Request, env: Env, ctx: Context, route: Route) -> Response:
-    """Answers `request` with the function that `route` names. Raises `Refusal`."""
+def invoke(request: Request, env: Env, ctx: Context, route: Route) -> Coroutine[Any, Any, Response]:
+    """Answers `request` with the function that `route` names. Raises `Refusal`, at once or when it is awaited."""
     name = route.target or ""
     function: Function | None = env.wws.functions.get(name)
     if function is None:
@@ -100,7 +101,7 @@ async def invoke(request: Request, env: Env, ctx: Context, route: Route) -> Resp
         request.params = params = {**params, rest: unquote(request.path.split("/", depth + 1)[-1])}
     request.limit = env.wws.policy.function_limit
     ctx.params = params
-    return await run(function, request, Scope(env, request, ctx), ctx, route.timeout)
+    return run(function, request, Scope(env, request, ctx), ctx, route.timeout)
 
 
 async def run(function: Function, request: Request, scope: Scope, ctx: Context, seconds: float | None = None) -> Response:
@@ -117,14 +118,18 @@ async def run(function: Function, request: Request, scope: Scope, ctx: Context, 
     try:
         if code is None:
             code = await function.load()
-        work = _layer(function, code, 0, request, scope, ctx) if code.around else _handle(function, code, request, scope, ctx)
+        work: Any = (
+            _layer(function, code, 0, request, scope, ctx) if code.around else _handler(code, request)(request, scope, ctx)
+        )
+        if type(work) is not CoroutineType:
+            work = _awaited(work)
         # asyncio.timeout, TaskGroup and much that is built on them ask for the task they run in: only code that does not is
         # begun without one.
         limited = within if function.plain else bounded
-        response = await limited(work, seconds, partial(goes_on_regardless, function.name, scope, ctx))
+        response: Any = await limited(work, seconds, partial(goes_on_regardless, function.name, scope, ctx))
         if function.suspended:
             function.suspended, function.stops = 0.0, 0
-        return response
+        return response if type(response) is Response else _checked(response, function, "handler")
     except Refusal as refusal:
         if refusal.code == "function_timeout":
             _log.error("request %s: function %s: %s", ctx.request_id, function.name, refusal.message)
@@ -174,6 +179,11 @@ async def _layer(function: Function, code: Code, at: int, request: Request, scop
 
 
 async def _handle(function: Function, code: Code, request: Request, scope: Scope, ctx: Context) -> Response:
+    return _checked(await _handler(code, request)(request, scope, ctx), function, "handler")
+
+
+def _handler(code: Code, request: Request) -> Handler:
+    """The handler of the request's method. Raises `Refusal` where there is none."""
     methods = code.methods
     handler = code.fetch
     if methods:
@@ -181,12 +191,19 @@ async def _handle(function: Function, code: Code, request: Request, scope: Scope
         handler = methods.get(method) or (methods.get("GET") if method == "HEAD" else None) or handler
         if handler is None:
             if method == "OPTIONS":
-                return Response(None, 204, {"allow": ", ".join(code.allowed())})
+                return partial(_allows, code.allowed())
             raise Refusal("method_not_allowed", allow=code.allowed())
     if handler is None:
         raise Refusal("not_found", "This function answers no requests.")
-    response = await handler(request, scope, ctx)
-    return response if type(response) is Response else _checked(response, function, "handler")
+    return handler
+
+
+async def _allows(methods: tuple[str, ...], request: Request, scope: Scope, ctx: Context) -> Response:
+    return Response(None, 204, {"allow": ", ".join(methods)})
+
+
+async def _awaited(work: Awaitable[Any]) -> Any:
+    return await work
 
 
 def _checked(value: Any, function: Function, what: str) -> Response:

@@ -26,6 +26,7 @@ class Scope:
         self._request = request
         self._ctx = ctx
         self._depth = depth
+        self.wws = env.wws  # asked of every scope, and what is not found here at once is found at a price
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._env, name)

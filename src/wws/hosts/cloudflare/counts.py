@@ -18,6 +18,9 @@ from wws.hosts.edge.web import Web
 __all__ = ["Counts", "DurableCounter", "object_name"]
 
 _RATE: Final = "v1:rate:"
+# Without row ids a count is one page to write, not that of the table and that of its index.
+_TABLE: Final = """\
+CREATE TABLE IF NOT EXISTS counts (key TEXT PRIMARY KEY, state BLOB NOT NULL, expires REAL NOT NULL) WITHOUT ROWID"""
 SWEEP: Final = 60.0
 """Seconds after a count may be forgotten until it is."""
 
@@ -71,7 +74,7 @@ class Counts:
         self._storage = storage
         self._time = time
         self._alarm = False
-        storage.sql.exec("CREATE TABLE IF NOT EXISTS counts (key TEXT PRIMARY KEY, state BLOB NOT NULL, expires REAL NOT NULL)")
+        storage.sql.exec(_TABLE)
         self._states: dict[str, tuple[bytes, float]] = {
             row.key: (web.data(row.state), row.expires) for row in storage.sql.exec("SELECT key, state, expires FROM counts")
         }

@@ -8,6 +8,7 @@ A build writes the module that names them (`entry.py`):
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import sys
@@ -18,7 +19,8 @@ from typing import Any, ClassVar
 
 import js
 import pyodide.ffi
-from workers import DurableObject, WorkerEntrypoint, import_from_javascript
+from pyodide.webloop import PyodideFuture
+from workers import DurableObject, WorkerEntrypoint, import_from_javascript, wait_until
 
 from wws.bindings import Namespace, SystemClock
 from wws.errors import ConfigError, Refusal
@@ -26,6 +28,7 @@ from wws.functions.invoke import Function
 from wws.functions.refuse import refuse
 from wws.hosts.cloudflare.counts import Counts, DurableCounter
 from wws.hosts.cloudflare.kv import WorkersKV
+from wws.hosts.cloudflare.turns import install
 from wws.hosts.edge.app import EdgeApp, assemble, written
 from wws.hosts.edge.bundle import read
 from wws.hosts.edge.functions import Shipped, functions_of
@@ -47,12 +50,28 @@ _log = logging.getLogger("wws.cloudflare")
 
 
 class Prepared:
-    """A bundle and its functions, imported; the app that comes of it with an isolate's first request."""
+    """A bundle and its functions, imported; the app that comes of it with an isolate's first request. Answers every event."""
 
     def __init__(self, data: Any, functions: Mapping[str, Function]) -> None:
         self.data = data
         self.functions = functions
         self.app: EdgeApp | None = None  # for the life of an isolate, which the platform ends with every deployment
+
+    async def fetch(self, request: Any, *_: Any) -> Any:
+        """A `fetch` event."""
+        raw = getattr(request, "js_object", request)
+        try:
+            app = self.app or _ready(self)
+        except ConfigError as error:
+            _log.error("this worker cannot serve: %s. Set secrets with: wrangler secret put NAME", error)
+            return written(_web, refuse(Refusal("internal_error"), openai=False), raw.method, wait_until)
+        client = _web.present(raw.headers.get("cf-connecting-ip"))
+        return await app.fetch(raw, wait_until, client or "")
+
+    async def scheduled(self, controller: Any, *_: Any) -> None:
+        """A cron trigger."""
+        app = self.app or _ready(self)
+        await app.scheduled(controller.cron, controller.scheduledTime / 1000, wait_until)
 
 
 def prepared(data: str, entry: str) -> Prepared:
@@ -65,26 +84,18 @@ def prepared(data: str, entry: str) -> Prepared:
 
 
 class Worker(WorkerEntrypoint):
-    """Answers requests."""
+    """The platform's way in: it finds the events by these methods, and makes an object of the class for every request.
+
+    It gets the same one each time. A new one would have its environment wrapped by the SDK, and its methods' signatures looked
+    up anew by Pyodide, which together is a fifth of a refusal.
+    """
 
     bundle: ClassVar[Prepared]
+    fetch = Prepared.fetch
+    scheduled = Prepared.scheduled
 
-    async def fetch(self, request: Any) -> Any:
-        """A `fetch` event."""
-        raw = getattr(request, "js_object", request)
-        keep = self.ctx.waitUntil
-        try:
-            app = self.bundle.app or _ready(self.bundle)
-        except ConfigError as error:
-            _log.error("this worker cannot serve: %s. Set secrets with: wrangler secret put NAME", error)
-            return written(_web, refuse(Refusal("internal_error"), openai=False), raw.method, keep)
-        client = _web.present(raw.headers.get("cf-connecting-ip"))
-        return await app.fetch(raw, keep, client or "")
-
-    async def scheduled(self, controller: Any, *_: Any) -> None:
-        """A cron trigger."""
-        app = self.bundle.app or _ready(self.bundle)
-        await app.scheduled(controller.cron, controller.scheduledTime / 1000, self.ctx.waitUntil)
+    def __new__(cls, *_: Any) -> Any:
+        return cls.bundle
 
 
 class Counters(DurableObject):
@@ -95,7 +106,7 @@ class Counters(DurableObject):
         state = getattr(self.ctx, "_ctx", self.ctx)  # the object itself: the SDK's wrapper converts every value twice
         self._counts = Counts(_web, state.storage, time.time)
 
-    async def count(self, call: str) -> str:
+    def count(self, call: str) -> str:
         """See `Counts.count`."""
         return self._counts.count(call)
 
@@ -115,6 +126,7 @@ def _ready(prepared: Prepared) -> EdgeApp:
     clock = SystemClock()
     kv = WorkersKV(_web, getattr(env, KV), clock.time, near=NEAR)
     seen = {name: WorkersKV(_web, getattr(env, name), clock.time, f"ns:{name}:") for name in bundle.kv_namespaces}
+    install(asyncio.get_running_loop(), PyodideFuture)
     app = prepared.app = assemble(
         _web,
         bundle,

@@ -1,0 +1,4 @@
+import asyncio
+from typing import Any
+
+class PyodideFuture(asyncio.Future[Any]): ...

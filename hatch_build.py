@@ -41,6 +41,9 @@ HOT = (
     "stores/lmdb",
 )  # fmt: skip
 
+C = ("_wire", "_json")
+"""The modules that are written in C."""
+
 
 class CustomBuildHook(BuildHookInterface[Any]):
     """Adds the compiled modules to a wheel."""
@@ -72,7 +75,7 @@ def compiled(source: Path, work: Path) -> Path:
         options = ["--config-file=", "--explicit-package-bases", "--ignore-missing-imports", f"--python-version={_python()}"]
         files = [f"wws/{name}.py" for name in HOT]
         extensions = mypycify([*options, *files], opt_level="2", debug_level="0", multi_file=True, target_dir=str(work / "c"))
-        extensions.append(Extension("wws._wire", ["wws/_wire.c"], extra_compile_args=["-O2"]))
+        extensions += [Extension(f"wws.{name}", [f"wws/{name}.c"], extra_compile_args=["-O2"]) for name in C]
         command = _in_parallel(build_ext(Distribution({"ext_modules": extensions})))
         command.build_lib, command.build_temp = str(built), str(work / "objects")
         command.ensure_finalized()

@@ -6,6 +6,9 @@ from typing import Any, Final
 
 import msgspec
 
+from wws import codec_c
+
+_members: Final = codec_c.members
 _encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder()
 _splitter: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -32,6 +35,15 @@ def split(data: bytes) -> dict[str, Any]:
         return _splitter.decode(data)
     except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError(str(error)) from None
+
+
+def split_within(data: bytes, depth: int) -> dict[str, Any] | None:
+    """See `codec.split_within`."""
+    found = None if _members is None else _members(data, depth)
+    if found is None:
+        return None
+    view = memoryview(data)
+    return {name: msgspec.Raw(view[start:end]) for name, start, end in found}
 
 
 def join(members: dict[str, Any]) -> bytes:

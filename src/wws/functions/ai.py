@@ -20,6 +20,8 @@ from wws.http import Request, Response
 
 __all__ = ["relay_ai"]
 
+_LARGE: Final = 4096
+"""Bytes of a body from which it pays to cut it by C of our own."""
 _MODELS: Final = "models"
 
 
@@ -82,9 +84,11 @@ def _relayed(kind: str, body: bytes, request: Request, setup: Setup, ctx: Contex
 
 def _read(kind: str, body: bytes, request: Request, depth: int) -> chat.Chat:
     try:
-        if not within_depth(body, depth):
-            raise Refusal("body_too_deep", f"The body is nested more than {depth} levels deep.")
-        members = codec.split(body)
+        members = codec.split_within(body, depth) if len(body) > _LARGE else None
+        if members is None:
+            if not within_depth(body, depth):
+                raise Refusal("body_too_deep", f"The body is nested more than {depth} levels deep.")
+            members = codec.split(body)
     except ValueError:
         raise Refusal("invalid_json") from None
     hint = request.headers.first.get(b"x-task-type")

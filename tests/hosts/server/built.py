@@ -1,4 +1,4 @@
-"""The C part of the data plane, built from this source tree: a wheel that is installed may be older."""
+"""The modules in C, built from this source tree: a wheel that is installed may be older."""
 
 from __future__ import annotations
 
@@ -11,19 +11,24 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
-SOURCE = Path(__file__).parents[3] / "src" / "wws" / "_wire.c"
+SOURCES = Path(__file__).parents[3] / "src" / "wws"
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-missing-field-initializers")
 
 
 @cache
-def wire() -> Any:
-    """`wws._wire`."""
-    target = Path(tempfile.mkdtemp(prefix="wws-wire-")) / f"_wire{sysconfig.get_config_var('EXT_SUFFIX')}"
-    include = sysconfig.get_path("include")
-    subprocess.run(["cc", "-O2", *WARNINGS, "-shared", "-fPIC", f"-I{include}", str(SOURCE), "-o", str(target)], check=True)
-    loader = ExtensionFileLoader("wws._wire", str(target))
-    spec = spec_from_file_location("wws._wire", target, loader=loader)
+def extension(name: str, *flags: str) -> Any:
+    """`wws.NAME`, built with these flags of the compiler beside the usual ones."""
+    target = Path(tempfile.mkdtemp(prefix="wws-c-")) / f"{name}{sysconfig.get_config_var('EXT_SUFFIX')}"
+    command = ["cc", "-O2", *WARNINGS, *flags, "-shared", "-fPIC", f"-I{sysconfig.get_path('include')}"]
+    subprocess.run([*command, str(SOURCES / f"{name}.c"), "-o", str(target)], check=True)
+    loader = ExtensionFileLoader(f"wws.{name}", str(target))
+    spec = spec_from_file_location(f"wws.{name}", target, loader=loader)
     assert spec is not None
     module = module_from_spec(spec)
     loader.exec_module(module)
     return module
+
+
+def wire() -> Any:
+    """`wws._wire`."""
+    return extension("_wire")

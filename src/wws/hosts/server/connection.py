@@ -272,6 +272,7 @@ class Connection:
                 self._queue_refusal(_TOO_LARGE)
             elif self._body is not None and (self._head_bytes > rules.MAX_HEADER_BYTES or len(self._fields) > rules.MAX_HEADERS):
                 self._body_malformed(_TRAILERS)
+
     def _deafen(self) -> None:
         """Nothing more is to be understood."""
         self._parser = _DEAF

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.hosts.deno.database import FakeDatabase, web
+from tests.hosts.deno.database import FakeDatabase
 from tests.support.clock import FakeClock
 from wws.hosts.deno.counter import DenoCounter
 from wws.hosts.deno.kv import DenoKV
@@ -14,9 +14,8 @@ class DenoStore:
     """Both in one, as the contract suite asks them."""
 
     def __init__(self, database: FakeDatabase, clock: FakeClock) -> None:
-        border = web()
-        self._kv = DenoKV(border, database, clock.time)
-        self._counter = DenoCounter(border, database, clock.time)
+        self._kv = DenoKV(database, clock.time)
+        self._counter = DenoCounter(database, clock.time)
         self.get, self.put, self.delete, self.list = self._kv.get, self._kv.put, self._kv.delete, self._kv.list
         self.take, self.give = self._counter.take, self._counter.give
 

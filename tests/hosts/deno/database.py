@@ -5,28 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from types import SimpleNamespace
-from typing import Any
 
-from wws.hosts.edge.web import Web
+from wws.errors import StoreError
 
-__all__ = ["FakeDatabase", "JsError", "web"]
-
-
-class JsError(Exception):
-    """What the platform raises."""
-
-
-class Buffer(bytes):
-    """A `Uint8Array`."""
-
-    def to_bytes(self) -> bytes:
-        return bytes(self)
-
-
-def web() -> Web:
-    """The border, without a platform behind it."""
-    return Web(SimpleNamespace(), SimpleNamespace(JsException=JsError, to_js=Buffer, jsnull=object()))
+__all__ = ["FakeDatabase"]
 
 
 class FakeDatabase:
@@ -42,22 +24,21 @@ class FakeDatabase:
         self.calls.append(name)
         await asyncio.sleep(0)
         if self.failing:
-            raise JsError("Error: database is gone")
+            raise StoreError("Deno KV failed: Error: database is gone")
         if len(key.encode()) > 2048:
-            raise JsError("TypeError: Key too large for write (max 2048 bytes)")
+            raise StoreError("Deno KV set failed: TypeError: Key too large for write (max 2048 bytes)")
 
     def _write(self, place: tuple[str, str], value: bytes) -> str:
         if len(value) > 65536:
-            raise JsError("TypeError: Value too large (max 65536 bytes)")
-        assert isinstance(value, Buffer), "only what JavaScript has crosses the border"
+            raise StoreError("Deno KV set failed: TypeError: Value too large (max 65536 bytes)")
         self.version += 1
         self.records[place] = self.version, value
         return f"{self.version:020x}"
 
-    async def get(self, table: str, key: str) -> Any:
+    async def get(self, table: str, key: str) -> bytes:
         await self._begin("get", key)
         found = self.records.get((table, key))
-        return Buffer(b"" if found is None else f"{found[0]:020x}".encode() + found[1])
+        return b"" if found is None else f"{found[0]:020x}".encode() + found[1]
 
     async def put(self, table: str, key: str, value: bytes, ttl: float) -> None:
         await self._begin("put", key)

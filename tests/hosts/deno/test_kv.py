@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.hosts.deno.database import FakeDatabase, web
+from tests.hosts.deno.database import FakeDatabase
 from tests.stores.contract import KVContract
 from tests.support.clock import FakeClock
 from wws.errors import StoreError
@@ -69,14 +69,14 @@ async def test_what_deno_refuses_is_told_in_its_words(store: Store, database: Fa
 
 @pytest.fixture
 def near(database: FakeDatabase, clock: FakeClock) -> DenoKV:
-    return DenoKV(web(), database, clock.time, near=5.0)
+    return DenoKV(database, clock.time, near=5.0)
 
 
 @pytest.mark.parametrize("key", ["v1:sess:a", "v1:key:a", "v1:gone:a"])
 async def test_what_was_read_of_a_session_or_key_is_believed_for_a_while(
     near: DenoKV, database: FakeDatabase, clock: FakeClock, key: str
 ) -> None:
-    other = DenoKV(web(), database, clock.time)
+    other = DenoKV(database, clock.time)
     assert await near.get(key) is None
     await other.put(key, "of another process")
     assert await near.get(key) is None
@@ -100,5 +100,5 @@ async def test_what_this_process_changes_is_seen_at_once(near: DenoKV) -> None:
 
 async def test_other_values_are_read_each_time(near: DenoKV, database: FakeDatabase, clock: FakeClock) -> None:
     await near.get("ns:VISITS:a")
-    await DenoKV(web(), database, clock.time).put("ns:VISITS:a", "1")
+    await DenoKV(database, clock.time).put("ns:VISITS:a", "1")
     assert await near.get("ns:VISITS:a") == b"1"

@@ -17,7 +17,6 @@ from wws.core.limit import gcra, window
 from wws.core.limit.decision import Decision
 from wws.errors import StoreError
 from wws.hosts.deno.database import STAMP, Database
-from wws.hosts.edge.web import Web
 
 __all__ = ["ATTEMPTS", "DenoCounter"]
 
@@ -60,11 +59,10 @@ class _Line:
 class DenoCounter:
     """`bindings.Counter` on one database. Raises `StoreError` when it fails, or when too many others count the same."""
 
-    __slots__ = ("_database", "_lines", "_tasks", "_time", "_web")
+    __slots__ = ("_database", "_lines", "_tasks", "_time")
     consistency = "exact everywhere"
 
-    def __init__(self, web: Web, database: Database, time: Callable[[], float]) -> None:
-        self._web = web
+    def __init__(self, database: Database, time: Callable[[], float]) -> None:
         self._database = database
         self._time = time
         self._lines: OrderedDict[str, _Line] = OrderedDict()
@@ -170,18 +168,12 @@ class DenoCounter:
         return decisions, new, expires
 
     async def _read(self, key: str) -> tuple[str, bytes | None]:
-        try:
-            data = self._web.data(await self._database.get(_TABLE, key))
-        except self._web.ffi.JsException as error:
-            raise _failed("get", error) from None
+        data = await self._database.get(_TABLE, key)
         return (data[:STAMP].decode(), data[STAMP:]) if data else ("", None)
 
     async def _swap(self, key: str, stamp: str, state: bytes, expires: float) -> str:
         ttl = max(0.0, expires - self._time()) * 1000 + _MARGIN
-        try:
-            return str(await self._database.swap(_TABLE, key, stamp, self._web.octets(state), ttl))
-        except self._web.ffi.JsException as error:
-            raise _failed("commit", error) from None
+        return await self._database.swap(_TABLE, key, stamp, state, ttl)
 
 
 def _tell(answer: asyncio.Future[Decision | None], told: _Told) -> None:
@@ -203,7 +195,3 @@ def _give(call: _Call, state: bytes | None, now: float) -> bytes | None:
     if call.burst is None:
         return window.give(state, now, call.limit, call.period, call.cost)
     return gcra.give(state, now, call.limit, call.period, call.burst, call.cost)
-
-
-def _failed(what: str, error: Exception) -> StoreError:
-    return StoreError(f"Deno KV {what} failed: {str(error)[:200]}")

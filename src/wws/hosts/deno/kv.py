@@ -22,7 +22,6 @@ from wws.core.auth.apikey import KEY_PREFIX
 from wws.core.auth.session import SESSION_PREFIX
 from wws.errors import StoreError
 from wws.hosts.deno.database import MAX_BYTES, STAMP, Database
-from wws.hosts.edge.web import Web
 
 __all__ = ["MAX_VALUE", "DenoKV"]
 
@@ -51,11 +50,10 @@ class DenoKV:
     itself changes it: a read less, or two, in nearly every request.
     """
 
-    __slots__ = ("_database", "_epoch", "_known", "_near", "_time", "_web")
+    __slots__ = ("_database", "_epoch", "_known", "_near", "_time")
     consistency = "strong; reads and writes go to the database's primary region"
 
-    def __init__(self, web: Web, database: Database, time: Callable[[], float], near: float = 0.0) -> None:
-        self._web = web
+    def __init__(self, database: Database, time: Callable[[], float], near: float = 0.0) -> None:
         self._database = database
         self._time = time
         self._near = near
@@ -103,7 +101,7 @@ class DenoKV:
             record = _HEAD.pack(expires, _WHOLE) + data
         else:
             record = _HEAD.pack(expires, _CUT) + await self._cut(data, ttl)
-        await self._write(_VALUES, key, record, ttl)
+        await self._database.put(_VALUES, key, record, ttl)
         self._changed(key)  # whoever read while it was written has the value before
         await self._forget(former)
 
@@ -111,7 +109,7 @@ class DenoKV:
         """See `KV`."""
         self._changed(key)
         former = await self._parts_of(key)
-        await self._remove(_VALUES, key)
+        await self._database.delete(_VALUES, key)
         self._changed(key)
         await self._forget(former)
 
@@ -123,10 +121,7 @@ class DenoKV:
         keys: list[str] = []
         while len(keys) <= limit:
             wanted = limit + 1 - len(keys)
-            try:
-                rows = json.loads(await self._database.list(_VALUES, start, prefix + _LAST, wanted))
-            except self._web.ffi.JsException as error:
-                raise _failed("list", error) from None
+            rows = json.loads(await self._database.list(_VALUES, start, prefix + _LAST, wanted))
             now = self._time()
             keys += [name for name, head in rows if _HEAD.unpack(base64.b64decode(head)[: _HEAD.size])[0] > now]
             if len(rows) < wanted:
@@ -149,23 +144,8 @@ class DenoKV:
         return expires, kind, data[_HEAD.size :]
 
     async def _read(self, table: str, key: str) -> bytes | None:
-        try:
-            data = self._web.data(await self._database.get(table, key))
-        except self._web.ffi.JsException as error:
-            raise _failed("get", error) from None
+        data = await self._database.get(table, key)
         return data[STAMP:] if data else None
-
-    async def _write(self, table: str, key: str, data: bytes, ttl: float) -> None:
-        try:
-            await self._database.put(table, key, self._web.octets(data), ttl)
-        except self._web.ffi.JsException as error:
-            raise _failed("set", error) from None
-
-    async def _remove(self, table: str, key: str) -> None:
-        try:
-            await self._database.delete(table, key)
-        except self._web.ffi.JsException as error:
-            raise _failed("delete", error) from None
 
     # parts
 
@@ -173,7 +153,7 @@ class DenoKV:
         name, count = secrets.token_hex(8), -(-len(data) // _PART)
         pieces = [(_part(name, at), data[at * _PART : (at + 1) * _PART]) for at in range(count)]
         for first in range(0, count, _AT_ONCE):
-            await asyncio.gather(*[self._write(_PARTS, key, part, ttl) for key, part in pieces[first : first + _AT_ONCE]])
+            await asyncio.gather(*[self._database.put(_PARTS, key, part, ttl) for key, part in pieces[first : first + _AT_ONCE]])
         return _WHERE.pack(name.encode(), count)
 
     async def _joined(self, where: bytes) -> bytes | None:
@@ -192,13 +172,8 @@ class DenoKV:
 
     async def _forget(self, parts: tuple[str, ...]) -> None:
         for key in parts:
-            await self._remove(_PARTS, key)
+            await self._database.delete(_PARTS, key)
 
 
 def _part(name: str, at: int) -> str:
     return f"{name}:{at:08d}"
-
-
-def _failed(what: str, error: Exception) -> StoreError:
-    # The reason is Deno's own ("TypeError: Value too large (max 65536 bytes)"); it holds no value and no key.
-    return StoreError(f"Deno KV {what} failed: {str(error)[:200]}")

@@ -123,6 +123,15 @@ class EdgeLoop(asyncio.BaseEventLoop):
             self._awake = False
             self._wait(now)
 
+    def enter(self, callback: Callable[[*_Ts], object], *args: *_Ts) -> None:
+        """Calls `callback` on behalf of the platform, and runs what that makes ready."""
+        asyncio._set_running_loop(self)
+        self._awake = True
+        try:
+            callback(*args)
+        finally:
+            self.turn()
+
     def rung(self) -> None:
         """The platform's timer has rung."""
         self._due = inf

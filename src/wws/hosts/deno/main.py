@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import random
@@ -12,11 +11,15 @@ from typing import Any
 
 import js
 import pyodide.ffi
+from pyodide.ffi import create_proxy, to_js
 
 from wws.bindings import SystemClock
 from wws.errors import ConfigError
+from wws.hosts.deno.border import Border
 from wws.hosts.deno.counter import DenoCounter
-from wws.hosts.deno.database import Database
+from wws.hosts.deno.database import DenoDatabase
+from wws.hosts.deno.dial import DenoDial
+from wws.hosts.deno.exchange import Exchanges
 from wws.hosts.deno.keys import run
 from wws.hosts.deno.kv import DenoKV
 from wws.hosts.deno.loop import EdgeLoop
@@ -46,7 +49,7 @@ def warm(data: str) -> None:
     from_plain(Bundle, json.loads(data))
 
 
-def start(data: str, database: Database, secret: Callable[[str], Any], wake: Any) -> Served | str:
+def start(data: str, glue: Any, wake: Any, secret: Callable[[str], Any]) -> Served | str:
     """The gateway of the bundle `data`, or why it cannot serve. `secret` reads the environment; "" where a name is not set."""
     random.seed()  # a memory snapshot has frozen its state: every process would draw the same
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", force=True)
@@ -54,50 +57,62 @@ def start(data: str, database: Database, secret: Callable[[str], Any], wake: Any
         bundle, pepper = read(json.loads(data), lambda name: str(secret(name)) or None)
     except ConfigError as error:
         return str(error)
-    loop = EdgeLoop(wake.soon, wake.later)
-    wake.turn, wake.rung = pyodide.ffi.create_proxy(loop.turn), pyodide.ffi.create_proxy(loop.rung)
-    loop.begin()
-    return Served(_app(bundle, pepper, database))
+    loop = _loop(wake)
+    border = _border(glue, loop)
+    app = _app(bundle, pepper, border)
+    exchanges = Exchanges(app, border, loop)
+    app.enter(exchanges.keep)
+    glue.fetch, glue.leave = create_proxy(exchanges.fetch), create_proxy(exchanges.leave)
+    return Served(app, exchanges)
 
 
-async def keys(data: str, database: Database, secret: Callable[[str], Any], arguments: list[str]) -> Any:
+def keys(data: str, glue: Any, wake: Any, secret: Callable[[str], Any], arguments: list[str]) -> Awaitable[Any]:
     """`deno task keys`: the status to end with, and what to print. Of the secrets only the pepper is needed."""
+    loop = _loop(wake)
+    return loop.create_task(_keys(data, _border(glue, loop), secret, arguments))
+
+
+async def _keys(data: str, border: Border, secret: Callable[[str], Any], arguments: list[str]) -> Any:
     try:
         bundle, pepper = read(json.loads(data), lambda name: str(secret(name)) or ("" if name == PEPPER else "unused"))
     except ConfigError as error:
-        return pyodide.ffi.to_js([1, f"error: {error}"])
-    return pyodide.ffi.to_js(await run(_app(bundle, pepper, database).env, arguments))
+        return to_js([1, f"error: {error}"])
+    return to_js(await run(_app(bundle, pepper, border).env, arguments))
 
 
-def _app(bundle: Bundle, pepper: bytes, database: Database) -> EdgeApp:
+def _loop(wake: Any) -> EdgeLoop:
+    loop = EdgeLoop(wake.soon, wake.later)
+    wake.turn, wake.rung = create_proxy(loop.turn), create_proxy(loop.rung)
+    loop.begin()
+    return loop
+
+
+def _border(glue: Any, loop: EdgeLoop) -> Border:
+    border = Border(glue, to_js, loop)
+    glue.settle = create_proxy(border.settle)
+    return border
+
+
+def _app(bundle: Bundle, pepper: bytes, border: Border) -> EdgeApp:
     sys.path.append(FUNCTIONS)  # at the end: names of the standard library mean that
-    web, clock = Web(js, pyodide.ffi), SystemClock()
+    database, clock = DenoDatabase(border), SystemClock()
     functions = functions_of(bundle.functions)
-    kv, counter = DenoKV(web, database, clock.time, NEAR), DenoCounter(web, database, clock.time)
+    kv, counter = DenoKV(database, clock.time, NEAR), DenoCounter(database, clock.time)
     providers = make_providers(bundle.policy, clock)
     return assemble(
-        web, bundle, pepper, kv=kv, counter=counter, providers=providers, functions=functions, clock=clock, write=js.console.log
-    )
+        Web(js, pyodide.ffi), bundle, pepper, kv=kv, counter=counter, providers=providers, functions=functions, clock=clock,
+        dial=DenoDial(border), write=js.console.log,
+    )  # fmt: skip
 
 
 class Served:
-    """A gateway that answers, and what runs behind its answers."""
+    """A gateway that answers, until it is told to end."""
 
-    def __init__(self, app: EdgeApp) -> None:
-        self.app = app
-        self._kept: set[asyncio.Future[Any]] = set()
-
-    def fetch(self, request: Any, client: str) -> asyncio.Future[Any]:
-        """Answers a `Request`; what is given back can be cancelled, when the client has left."""
-        return asyncio.ensure_future(self.app.fetch(request, self._keep, client))
-
-    def _keep(self, awaitable: Awaitable[Any]) -> None:
-        task = asyncio.ensure_future(awaitable)
-        self._kept.add(task)
-        task.add_done_callback(self._kept.discard)
+    def __init__(self, app: EdgeApp, exchanges: Exchanges) -> None:
+        self._app = app
+        self._exchanges = exchanges
 
     async def drain(self, seconds: float) -> None:
         """The end: no longer ready, and waits for what runs behind answers."""
-        self.app.gateway.ready = False
-        if self._kept:
-            await asyncio.wait(self._kept, timeout=seconds)
+        self._app.gateway.ready = False
+        await self._exchanges.finished(seconds)

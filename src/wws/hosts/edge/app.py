@@ -28,11 +28,11 @@ from wws.hosts.edge.stream import FetchStream, WebSink, pump
 from wws.hosts.edge.web import Web, pairs_of
 from wws.http import EMPTY, Headers, Request, Response, Stream
 
-__all__ = ["EdgeApp", "assemble"]
+__all__ = ["BODILESS", "EdgeApp", "assemble", "dropped"]
 
 _log = logging.getLogger("wws.functions")
 # RFC 9110 section 6.4.1; `Response` refuses a body beside them.
-_BODILESS: Final = frozenset({204, 205, 304})
+BODILESS: Final = frozenset({204, 205, 304})
 # What the platform says of the connection itself, and says anew on the way out.
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
 
@@ -58,6 +58,10 @@ class EdgeApp:
         asked = read_request(self.web, request, client)
         answer = await self.answer(asked)
         return written(self.web, answer, asked.method, keep)
+
+    def enter(self, keep: Keep) -> None:
+        """`keep` is the `waitUntil` of what is answered from here on."""
+        self._background.enter(keep)
 
     async def answer(self, request: Request) -> Response:
         """Answers a request that has been read."""
@@ -156,14 +160,14 @@ def written(web: Web, response: Response, method: str, keep: Keep) -> Any:
     """Our answer as a JavaScript `Response`. A stream that nobody looks into crosses as the handle it is."""
     body, finish = response.body, response.finish
     init: dict[str, Any] = {"status": response.status}
-    bodiless = method == "HEAD" or response.status in _BODILESS
+    bodiless = method == "HEAD" or response.status in BODILESS
     fields = [pair for pair in response.headers.raw if pair[0] not in _FRAMING]
     if bodiless and method == "HEAD" and response.length is not None:
         fields.append((b"content-length", b"%d" % response.length))
     init["headers"] = pairs_of(fields, response.notes)
     if bodiless:
         if isinstance(body, Stream):
-            keep(_dropped(body))
+            keep(dropped(body))
         payload = None
     elif isinstance(body, Stream):
         untouched = body.untouched if isinstance(body, FetchStream) else None
@@ -179,7 +183,8 @@ def written(web: Web, response: Response, method: str, keep: Keep) -> Any:
     return web.js.Response.new(payload, web.plain(init))
 
 
-async def _dropped(stream: Stream) -> None:
+async def dropped(stream: Stream) -> None:
+    """Ends a stream that is not sent: the answer has no body."""
     if stream.transform is not None:
         stream.transform.end("client_closed")
     await stream.aclose()

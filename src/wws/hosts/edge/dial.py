@@ -19,7 +19,7 @@ from wws.hosts.edge.stream import FetchStream, WebSource
 from wws.hosts.edge.web import Web, pairs_of
 from wws.http import Body, Headers, Pair, Response
 
-__all__ = ["FetchDial"]
+__all__ = ["FetchDial", "failed"]
 
 _BODILESS: Final = frozenset({"GET", "HEAD"})
 _WHOLE: Final = 64 * 1024
@@ -74,7 +74,7 @@ class FetchDial:
         except web.ffi.JsException as error:
             if late.rang:
                 raise UpstreamTimeout("total" if now + wait >= end else "first_byte") from None
-            raise _failed(str(error)) from None
+            raise failed(str(error)) from None
         except asyncio.CancelledError:
             abort.abort()
             raise
@@ -140,7 +140,8 @@ def _give_body(web: Web, init: Any, method: str, body: bytes | Body) -> None:
         init.duplex = "half"  # Fetch, section 5.4: asked for by every body that is a stream
 
 
-def _failed(words: str) -> ConnectFailed | UpstreamCut:
+def failed(words: str) -> ConnectFailed | UpstreamCut:
+    """What a failed `fetch` means, by the platform's words for it."""
     low = words.lower()
     if any(known in low for known in _REFUSED):
         return ConnectFailed("no connection")

@@ -1,25 +1,16 @@
 // Written by `wws build --target deno`. Serves the gateway: `WWS_LISTEN` (host:port) and `WWS_KV` (a file) are for a machine of
 // one's own; on Deno Deploy both are left out.
+import { Border } from "./border.ts";
 import { opened } from "./database.ts";
 import { bundle, environment, gateway, started } from "./python.ts";
 import { Wake } from "./wake.ts";
 
 const GRACE = 4; // seconds for what runs behind answers: Deno Deploy ends a process 5 s after SIGINT
 
-// A stream whose reader has left rejects with what the reader said, mostly nothing. Pyodide hands on errors only.
-const writer = WritableStreamDefaultWriter.prototype;
-for (const name of ["write", "close", "abort"] as const) {
-  const method = writer[name] as (...given: unknown[]) => Promise<void>;
-  writer[name] = function (this: WritableStreamDefaultWriter, ...given: unknown[]) {
-    return method.apply(this, given).catch((reason) => {
-      throw reason instanceof Error ? reason : new Error("the reader has left");
-    });
-  };
-}
-
 const listen = Deno.env.get("WWS_LISTEN");
 const [py, database] = await Promise.all([started(), opened()]);
-const served = gateway(py).start(bundle(), database, environment, new Wake());
+const border = new Border(database);
+const served = gateway(py).start(bundle(), border, new Wake(), environment);
 if (typeof served === "string") {
   console.error(`error: this deployment cannot serve:\n${served}`);
   Deno.exit(1);
@@ -29,16 +20,7 @@ const [hostname, port] = listen ? [listen.slice(0, listen.lastIndexOf(":")), lis
 const server = Deno.serve({
   ...(listen ? { hostname, port: Number(port) } : {}),
   onListen: (at) => console.error(`wws ready on http://${at.hostname}:${at.port}`),
-}, async (request, info) => {
-  const answer = served.fetch(request, "hostname" in info.remoteAddr ? info.remoteAddr.hostname : "");
-  let waiting = true;
-  request.signal.addEventListener("abort", () => waiting && answer.cancel());
-  try {
-    return await answer;
-  } finally {
-    waiting = false;
-  }
-});
+}, (request, info) => border.serve(request, "hostname" in info.remoteAddr ? info.remoteAddr.hostname : ""));
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   Deno.addSignalListener(signal, async () => {

@@ -3,7 +3,7 @@
 export class Wake {
   turn = () => {}; // Python's own, from its start on
   rung = () => {};
-  #timer = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   soon(): void {
     queueMicrotask(this.turn);

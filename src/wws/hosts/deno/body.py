@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Final
 
 from wws.errors import Refusal
 from wws.hosts.deno.border import Border
 from wws.http import Body
 
 __all__ = ["DenoBody"]
+
+
+_EARLY: Final = 64 * 1024
+"""Bytes, `BODY` in `glue/border.ts`."""
 
 
 class DenoBody(Body):
@@ -23,19 +28,29 @@ class DenoBody(Body):
         self._border = border
         self._read: bytes | None = None
 
+    @property
+    def early(self) -> bool:
+        """Whether the glue reads it by itself: nobody else can then."""
+        return self.length is not None and self.length <= _EARLY
+
     def ready(self) -> bytes | None:
-        """The whole body once it was read."""
+        """The whole body once it is here: a short one is read by the glue before anybody asks."""
+        if self._read is None and self.early:
+            data = self._border.glue.ready(self.number)
+            if data is not None:
+                self._read = data.to_bytes()
         return self._read
 
     async def read(self, limit: int | None = None) -> bytes:
         """See `Body.read`. A longer body is refused from its announced length, or as soon as it is seen."""
         if limit is not None and (self.length or 0) > limit:
             raise _too_large(limit)
-        if self._read is None:
+        if self.ready() is None:
             self._read = await self._whole(limit)
-        if limit is not None and len(self._read) > limit:
+        data = self._read or b""
+        if limit is not None and len(data) > limit:
             raise _too_large(limit)
-        return self._read
+        return data
 
     async def _whole(self, limit: int | None) -> bytes:
         if self.length is not None or limit is None:
@@ -53,9 +68,12 @@ class DenoBody(Body):
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """See `Body.chunks`."""
-        if self._read is not None:
-            if self._read:
-                yield self._read
+        data: bytes | None = self.ready()
+        if data is None and self.early:
+            data = await self.read()
+        if data is not None:
+            if data:
+                yield data
             return
         while True:
             status, _, data = await self._border.ask(self._border.glue.piece, self.number)

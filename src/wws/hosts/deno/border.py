@@ -6,7 +6,8 @@ Who waits for something gets a number, and is told by `settle`. Awaiting a promi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextvars import Context
 from typing import Any, Final
 
 from wws.hosts.deno.loop import EdgeLoop
@@ -23,6 +24,60 @@ Told = tuple[int, str, bytes | None]
 """A status, a text and bytes; what was asked says which it has."""
 
 
+class Wait:
+    """What a task awaits, as it awaits a future; but it goes on in the very call that tells it, without a turn of the loop.
+
+    One task may wait for it, once. These are the members that asyncio's tasks use.
+    """
+
+    __slots__ = ("_asyncio_future_blocking", "_callback", "_cancelled", "_context", "_loop", "_told")
+
+    def __init__(self, loop: EdgeLoop) -> None:
+        self._asyncio_future_blocking = False
+        self._loop = loop
+        self._callback: Callable[[Wait], object] | None = None
+        self._context: Context | None = None
+        self._told: Told | None = None
+        self._cancelled = False
+
+    def __await__(self) -> Generator[Wait, None, Told]:
+        if self._told is None:
+            self._asyncio_future_blocking = True
+            yield self
+        return self.result()
+
+    def get_loop(self) -> EdgeLoop:
+        """See `asyncio.Future`."""
+        return self._loop
+
+    def add_done_callback(self, callback: Callable[[Wait], object], *, context: Context) -> None:
+        """See `asyncio.Future`."""
+        self._callback, self._context = callback, context
+
+    def result(self) -> Told:
+        """See `asyncio.Future`."""
+        if self._told is None:
+            raise asyncio.CancelledError
+        return self._told
+
+    def cancel(self, msg: object = None) -> bool:
+        """See `asyncio.Future`."""
+        if self._told is not None or self._cancelled:
+            return False
+        self._cancelled = True
+        if self._callback is not None:
+            self._loop.call_soon(self._callback, self, context=self._context)
+        return True
+
+    def tell(self, told: Told) -> None:
+        """Called from outside of every task."""
+        if self._cancelled:  # nobody waits any more
+            return
+        self._told = told
+        if self._callback is not None and self._context is not None:
+            self._loop.enter(self._context.run, self._callback, self)
+
+
 class Border:
     """`glue` is the other side; `octets` makes a `Uint8Array` of bytes."""
 
@@ -33,25 +88,24 @@ class Border:
         self.octets = octets
         self._loop = loop
         self._number = 0
-        self._waiting: dict[int, asyncio.Future[Told]] = {}
+        self._waiting: dict[int, Wait] = {}
 
-    def wait(self) -> tuple[int, asyncio.Future[Told]]:
+    def wait(self) -> tuple[int, Wait]:
         """The number to ask with, and what will be told."""
         self._number += 1
-        told = self._waiting[self._number] = self._loop.create_future()
-        return self._number, told
+        wait = self._waiting[self._number] = Wait(self._loop)
+        return self._number, wait
 
     async def ask(self, what: Callable[..., object], *given: Any) -> Told:
         """Calls a function of the glue with a number of its own before what is `given`; what is told."""
-        number, told = self.wait()
+        self._number = number = self._number + 1
+        wait = self._waiting[number] = Wait(self._loop)
         what(number, *given)
-        return await told
+        return await wait
 
     def settle(self, number: int, status: int, text: str, data: Any = None) -> None:
-        """Called by the glue, once for every number."""
-        told = self._waiting.pop(number)
-        if not told.done():  # cancelled: nobody waits any more
-            self._loop.enter(told.set_result, (status, text, None if data is None else data.to_bytes()))
+        """Called by the glue, once for every number, and never while Python runs."""
+        self._waiting.pop(number).tell((status, text, None if data is None else data.to_bytes()))
 
 
 def fields(head: str) -> list[Pair]:

@@ -22,6 +22,8 @@ from wws.http import Body, Headers, Pair, Response
 __all__ = ["DenoDial"]
 
 _BODILESS: Final = frozenset({"GET", "HEAD"})
+_LAST: Final = 2
+"""The status of a piece after which nothing comes."""
 _LONGEST: Final = float(2**31 - 1)
 """Milliseconds: a longer `setTimeout` rings at once (HTML, section 8.7)."""
 
@@ -60,7 +62,10 @@ class DenoDial:
             if whole:
                 data = border.octets(whole)
             elif whole is None and isinstance(body, DenoBody):
-                source = body.number
+                if body.early:
+                    data = border.octets(await body.read())
+                else:
+                    source = body.number
         number, told = border.wait()
         url = f"{endpoint.scheme}://{endpoint.authority}{target}"
         self._send(
@@ -96,18 +101,22 @@ class DenoDial:
 class _Source:
     """The body of an exchange: see `wws.hosts.edge.stream.Source`. `handle` is the exchange's number."""
 
-    __slots__ = ("_border", "_read", "handle")
+    __slots__ = ("_border", "_last", "_read", "handle")
 
     def __init__(self, border: Border, number: int) -> None:
         self._border = border
         self._read = border.glue.read
+        self._last = False
         self.handle = number
 
     async def read(self) -> bytes | None:
         """See `Source`."""
+        if self._last:
+            return None
         status, _, data = await self._border.ask(self._read, self.handle)
         if status < 0:
             raise BrokenOff
+        self._last = status == _LAST
         return data if status else None
 
     def stop(self) -> None:

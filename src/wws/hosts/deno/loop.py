@@ -130,7 +130,12 @@ class EdgeLoop(asyncio.BaseEventLoop):
         try:
             callback(*args)
         finally:
-            self.turn()
+            if self._callbacks:
+                self.turn()
+            else:
+                self._awake = False
+                if self._timers and self._timers[0][0] < self._due:
+                    self._wait(self.time())
 
     def rung(self) -> None:
         """The platform's timer has rung."""

@@ -6,6 +6,8 @@ import { type Database } from "./database.ts";
 export const FAILED = -1, LATE = -2, CUT = -3, SLOW = -4;
 const WHOLE = 65536; // bytes of a text that is read at once, and crosses with its head
 const TEXTS = /^(application\/json|text\/plain)/;
+const BODY = 65536; // bytes of a request's body that is read before anybody asks for it
+const HOPS = 16; // microtasks in which a piece comes that is here already
 const ROOM = 65536; // bytes that wait for a client before whoever sends has to wait
 const NONE = new Uint8Array();
 
@@ -19,6 +21,8 @@ class Asked {
   answer?: Response;
   resolve?: (response: Response) => void;
   reader?: Reader;
+  reading?: Promise<Octets>;
+  data?: Octets;
   constructor(readonly request: Request) {}
 }
 
@@ -31,6 +35,7 @@ class Outgoing {
 class Upstream {
   body?: Bytes;
   reader?: Reader;
+  next?: Promise<ReadableStreamReadResult<Octets>>; // asked for already
   readonly abort = new AbortController();
 }
 
@@ -77,7 +82,12 @@ export class Border {
     const number = ++this.#number;
     const asked = new Asked(request);
     this.#asked.set(number, asked);
-    this.fetch(number, request.method, request.url, flat(request.headers), client, hasBody(request));
+    const body = hasBody(request);
+    if (body && Number(request.headers.get("content-length") ?? Infinity) <= BODY) {
+      asked.reading = request.bytes();
+      asked.reading.then((data) => asked.data = data, () => {}); // that it has failed is told to whoever asks
+    }
+    this.fetch(number, request.method, request.url, flat(request.headers), client, body);
     if (asked.answer !== undefined) return asked.answer;
     request.signal.addEventListener("abort", () => {
       if (asked.answer === undefined) this.leave(number);
@@ -87,9 +97,15 @@ export class Border {
   }
 
   body(wait: number, number: number): void {
-    const request = this.#asked.get(number)?.request;
-    if (request === undefined) return this.#gone(wait);
-    request.bytes().then(this.#bytes(wait), this.#failed(wait));
+    const asked = this.#asked.get(number);
+    if (asked === undefined) return this.#gone(wait);
+    asked.reading ??= asked.request.bytes();
+    asked.reading.then(this.#bytes(wait), this.#failed(wait));
+  }
+
+  // The body, if it is here.
+  ready(number: number): Octets | undefined {
+    return this.#asked.get(number)?.data;
   }
 
   piece(wait: number, number: number): void {
@@ -239,7 +255,22 @@ export class Border {
   read(wait: number, number: number): void {
     const upstream = this.#upstreams.get(number);
     if (!upstream?.body) return this.#gone(wait);
-    this.#read(wait, upstream.reader ??= upstream.body.getReader());
+    upstream.reader ??= upstream.body.getReader();
+    this.#pieces(wait, upstream, upstream.reader).catch(this.#failed(wait));
+  }
+
+  // All that is here, as one piece. 2: it was the last.
+  async #pieces(wait: number, upstream: Upstream, reader: Reader): Promise<void> {
+    const parts: Octets[] = [];
+    let step: ReadableStreamReadResult<Octets> | undefined = await (upstream.next ?? reader.read());
+    while (step !== undefined && !step.done) {
+      parts.push(step.value);
+      step = undefined;
+      upstream.next = reader.read();
+      upstream.next.then((found) => step = found, () => {}); // that it has failed is told to whoever asks
+      for (let hop = 0; hop < HOPS && step === undefined; hop++) await undefined;
+    }
+    this.settle(wait, step === undefined ? 1 : parts.length ? 2 : 0, "", joined(parts));
   }
 
   // Cancels the body too: a signal is forgotten once its request is collected, and aborting does nothing then.
@@ -271,6 +302,17 @@ export class Border {
   list(wait: number, table: string, start: string, end: string, limit: number): void {
     this.database.list(table, start, end, limit).then(this.#text(wait), this.#failed(wait));
   }
+}
+
+function joined(parts: Octets[]): Octets {
+  if (parts.length === 1) return parts[0];
+  const whole = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }
 
 function short(headers: Headers): boolean {

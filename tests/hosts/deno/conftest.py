@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from collections.abc import Iterator
+
 import pytest
 
 from tests.hosts.deno.database import FakeDatabase
+from tests.hosts.deno.platform import Platform
 from tests.support.clock import FakeClock
 from wws.hosts.deno.counter import DenoCounter
 from wws.hosts.deno.kv import DenoKV
@@ -34,3 +39,17 @@ def database() -> FakeDatabase:
 @pytest.fixture
 def store(database: FakeDatabase, clock: FakeClock) -> DenoStore:
     return DenoStore(database, clock)
+
+
+@pytest.fixture
+def platform() -> Iterator[Platform]:
+    """The loop of everything, as long as a test runs."""
+    hooks = sys.get_asyncgen_hooks()
+    platform = Platform()
+    platform.loop.begin()
+    yield platform
+    platform.loop._begun = False
+    asyncio._set_running_loop(None)
+    asyncio.set_event_loop(None)
+    sys.set_asyncgen_hooks(*hooks)
+    platform.loop.close()

@@ -11,7 +11,6 @@ from typing import Any
 
 import js
 import pyodide.ffi
-from pyodide.ffi import create_proxy, to_js
 
 from wws.bindings import SystemClock
 from wws.errors import ConfigError
@@ -62,7 +61,7 @@ def start(data: str, glue: Any, wake: Any, secret: Callable[[str], Any]) -> Serv
     app = _app(bundle, pepper, border)
     exchanges = Exchanges(app, border, loop)
     app.enter(exchanges.keep)
-    glue.fetch, glue.leave = create_proxy(exchanges.fetch), create_proxy(exchanges.leave)
+    glue.fetch, glue.leave = pyodide.ffi.create_proxy(exchanges.fetch), pyodide.ffi.create_proxy(exchanges.leave)
     return Served(app, exchanges)
 
 
@@ -76,20 +75,20 @@ async def _keys(data: str, border: Border, secret: Callable[[str], Any], argumen
     try:
         bundle, pepper = read(json.loads(data), lambda name: str(secret(name)) or ("" if name == PEPPER else "unused"))
     except ConfigError as error:
-        return to_js([1, f"error: {error}"])
-    return to_js(await run(_app(bundle, pepper, border).env, arguments))
+        return pyodide.ffi.to_js([1, f"error: {error}"])
+    return pyodide.ffi.to_js(await run(_app(bundle, pepper, border).env, arguments))
 
 
 def _loop(wake: Any) -> EdgeLoop:
     loop = EdgeLoop(wake.soon, wake.later)
-    wake.turn, wake.rung = create_proxy(loop.turn), create_proxy(loop.rung)
+    wake.turn, wake.rung = pyodide.ffi.create_proxy(loop.turn), pyodide.ffi.create_proxy(loop.rung)
     loop.begin()
     return loop
 
 
 def _border(glue: Any, loop: EdgeLoop) -> Border:
-    border = Border(glue, to_js, loop)
-    glue.settle = create_proxy(border.settle)
+    border = Border(glue, pyodide.ffi.to_js, loop)
+    glue.settle = pyodide.ffi.create_proxy(border.settle)
     return border
 
 

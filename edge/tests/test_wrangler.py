@@ -26,6 +26,8 @@ api_key = "${ZAI_API_KEY}"
 code = "zai/glm-4.7"
 [[rules]]
 use = "code"
+[limits]
+default = "100/min approximate"
 [[kv_namespaces]]
 binding = "VISITS"
 [triggers]
@@ -53,7 +55,7 @@ def test_wrangler_accepts_the_folder_and_it_is_small(tmp_path: Path) -> None:
     size = re.search(r"gzip: ([\d.]+) KiB", done.stdout)
     assert size is not None, done.stdout
     assert float(size[1]) <= LARGEST
-    for binding in ("env.WWS_COUNTERS (Counters)", "env.WWS_KV", "env.VISITS"):
+    for binding in ("env.WWS_COUNTERS (Counters)", "env.WWS_RATE_100_60", "env.WWS_KV", "env.VISITS"):
         assert binding in done.stdout
     assert "[WARNING]" not in done.stdout + done.stderr
 

@@ -127,6 +127,16 @@ class Counter(Protocol):
         ...
 
 
+class ApproximateLimiter(Protocol):
+    """Counting that is cheap and not exact, for limits that say so (`Limit.approximate`). `consistency` says how far off."""
+
+    consistency: str
+
+    async def allow(self, key: str, limit: int, period: float) -> bool:
+        """Counts one request against `limit` per `period` seconds. Raises `StoreError`."""
+        ...
+
+
 class Claims(Protocol):
     """Names that one of all who share the store holds at a time."""
 
@@ -386,6 +396,8 @@ class Services:
     measure: Callable[[str, tuple[str, ...], float], None] = lambda name, labels, value: None
     """Told of what is counted beside requests: `COOLDOWNS` (provider, model, error_type; 1), `QUEUE_WAIT` (provider, model;
     seconds) and `LIMIT_DEGRADED` (rule; 1)."""
+    approximate: ApproximateLimiter | None = None
+    """Counts the limits that may be approximate; None where `counter` counts them too, exactly."""
     degraded: Callable[[], tuple[str, ...]] = lambda: ()
     """What works differently just now because something the gateway depends on fails, as `/readyz` names it."""
     resolve: Callable[[str, int], Awaitable[list[str]]] | None = None

@@ -71,6 +71,18 @@ export default {
   },
 };
 """
+# The Rate Limiting binding is the platform's: this answers as it does, and counts exactly until it ends.
+_LIMITER = """\
+import { WorkerEntrypoint } from "cloudflare:workers";
+const counts = new Map();
+export default class extends WorkerEntrypoint {
+  limit({ key }) {
+    const count = (counts.get(key) ?? 0) + 1;
+    counts.set(key, count);
+    return { success: count <= Number(this.env.LIMIT) };
+  }
+}
+"""
 
 
 def require() -> Path:
@@ -112,6 +124,9 @@ def configuration(built: Path, secrets: dict[str, str], kv: dict[str, int], *, d
     for one in wrangler["durable_objects"]["bindings"]:
         bindings.append(f"(name = {_text(one['name'])}, durableObjectNamespace = {_text(one['class_name'])}),")
     services = [f'(name = "kv-{name}", external = (address = "127.0.0.1:{port}", http = ())),' for name, port in kv.items()]
+    for one in wrangler.get("ratelimits", ()):
+        services.append(f'(name = "{one["name"]}", worker = {_limiter(one["simple"]["limit"])}),')
+        bindings.append(f"(name = {_text(one['name'])}, service = {_text(one['name'])}),")
     disk = built / "durable"
     disk.mkdir(exist_ok=True)
     flags = [*_FLAGS, *([_SNAPSHOT] if dedicated else [])]
@@ -124,9 +139,18 @@ def configuration(built: Path, secrets: dict[str, str], kv: dict[str, int], *, d
         flags=f"[{', '.join(map(_text, flags))}]",
     )
     (built / "ticker.js").write_text(_TICKER)
+    (built / "limiter.js").write_text(_LIMITER)
     path = built / "test.capnp"
     path.write_text(config)
     return path
+
+
+def _limiter(limit: int) -> str:
+    return f"""(
+      modules = [(name = "limiter.js", esModule = embed "limiter.js")],
+      bindings = [(name = "LIMIT", text = "{limit}")],
+      compatibilityDate = "2026-01-01",
+    )"""
 
 
 def _module(name: str, file: str) -> str:

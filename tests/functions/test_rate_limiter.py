@@ -339,3 +339,41 @@ class TestStoreFails:
         monkeypatch.setattr(env.wws.counter, "take", bug)
         with pytest.raises(RuntimeError):
             await rate_limiter(ask(), env)
+
+
+class Nearly:
+    """A limiter of a platform's own. It allows the first of each key."""
+
+    consistency = "approximate"
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, int, float]] = []
+        self.broken = False
+
+    async def allow(self, key: str, limit: int, period: float) -> bool:
+        if self.broken:
+            raise StoreError("gone")
+        self.asked.append((key, limit, period))
+        return len(self.asked) == 1
+
+
+async def test_an_approximate_limit_is_counted_by_the_platform(clock: FakeClock) -> None:
+    store, nearly = Watched(clock), Nearly()
+    policy = Policy(limits={"default": Limit(5, 60.0, approximate=True)}, routes=(AI,))
+    env = make_env(policy=policy, kv=store, counter=store, clock=clock)
+    env.wws.approximate = nearly
+    first, second = [await rate_limiter(ask(user=ANNA), env) for _ in range(2)]
+    assert (first.allowed, first.remaining, first.retry_after, first.decision) == (True, None, 0.0, None)
+    assert (second.allowed, second.retry_after, second.decision) == (False, 60.0, None)
+    assert nearly.asked == [(first.key, 5, 60.0)] * 2
+    await give_back(first, env)
+    assert not store.keys
+    nearly.broken = True
+    assert [(result.allowed, result.degraded) for result in [await rate_limiter(ask(user=BEN), env)]] == [(True, ("limit",))]
+
+
+async def test_where_the_platform_has_no_limiter_an_approximate_limit_is_exact(clock: FakeClock) -> None:
+    store = Watched(clock)
+    policy = Policy(limits={"default": Limit(5, 60.0, approximate=True)}, routes=(AI,))
+    env = make_env(policy=policy, kv=store, counter=store, clock=clock)
+    assert await admitted(env, ask(user=ANNA)) == 5

@@ -37,6 +37,8 @@ class Limit:
     name: str = "default"
     endpoint: str = "default"
     """What the count is kept for, beside the subject: the pattern of `[limits]` or of the route."""
+    approximate: bool = False
+    """Whether the platform's own limiter may count, where it has one that is cheaper than an exact count."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,8 +42,8 @@ _NOT_PATTERNS: Final = ("default", "address")
 class LimitResult(NamedTuple):
     """`remaining` is None where nothing limits; `retry_after` seconds on a refusal, else 0.0.
 
-    `decision` is None when nothing limits or the store failed: there is no count then that could be told. `key` and `taken_at`
-    (wall seconds) are for `give_back`.
+    `decision` is None when nothing limits, the store failed or the count is approximate: there is no count then that could be
+    told. `key` and `taken_at` (wall seconds) are for `give_back`.
     """
 
     allowed: bool
@@ -253,6 +253,8 @@ async def give_back(result: LimitResult, env: Env) -> None:
         return
     memory = _memory(env)
     memory.blocked.pop(result.key, None)
+    if rule.approximate and env.wws.approximate is not None and not result.degraded:
+        return  # it takes nothing back
     if result.degraded:
         count, burst = _share(rule, env.wws.policy.local_share)
         memory.local.give(result.key, count, rule.period, 1, result.taken_at, burst)
@@ -271,6 +273,9 @@ async def _take(env: Env, memory: _Memory, key: str, rule: Limit, cost: int) -> 
             return known
     now = services.clock.time()
     try:
+        if rule.approximate and services.approximate is not None:
+            allowed = await services.approximate.allow(key, rule.count, rule.period)
+            return LimitResult(allowed, None, 0.0 if allowed else rule.period, rule, None, (), key, now)
         decision = await services.counter.take(key, rule.count, rule.period, cost, burst=rule.burst)
     except StoreError:
         return _locally(env, memory, key, rule, cost, now)

@@ -21,7 +21,7 @@ with its line, and `wws init` writes one to start from.
   `wws secrets`, else a line `NAME=value` of `.dev.vars` beside the file.
   `$${` stands for `${`. A variable that is not set, or empty, is an error; for a secret `wws dev` only turns off what needs it.
 - Rates: `60/min`, `5/10s`, `1000/hour`, `100/day`: exact, so never more than 60 in any 60 seconds. `60/min burst 10` is a token
-  bucket.
+  bucket. `60/min approximate` lets Cloudflare's own limiter count, which is cheaper and not exact; elsewhere it is exact too.
 - `*` in a table's name stands for a name of your choice, `[[...]]` for a table that may be repeated.
 - `[models]`, `[[rules]]` and `[[routes]]` replace their default lists when they are given. Of `[limits]` each line stands alone.
 - Relative paths begin in the folder of wws.toml.

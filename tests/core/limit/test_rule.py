@@ -28,6 +28,11 @@ def test_limits(text: str, count: int, period: float, burst: int | None) -> None
     assert parse(text, "chat", "/api/ai/chat") == Limit(count, period, burst, "chat", "/api/ai/chat")
 
 
+def test_approximate() -> None:
+    limit = parse(" 60/min  approximate ")
+    assert limit == Limit(60, 60.0, approximate=True)
+
+
 def test_off() -> None:
     assert parse("off") is None
     assert parse(" off ") is None
@@ -51,6 +56,9 @@ def test_names_default_to_default() -> None:
         ("1.5/min", "is not a limit"),
         ("60/min burst", "is not a limit"),
         ("60/min burst 10 20", "is not a limit"),
+        ("60/min approximately", "is not a limit"),
+        ("60/min approximate burst 10", "is not a limit"),
+        ("60/min burst 10 approximate", "a burst is counted exactly"),
         ("\u0666\u0660/min", "is not a limit"),
         ("none", '"off"'),
         ("0/min", 'count is 1 to 4294967295, not 0; to switch a limit off write "off"'),

@@ -77,6 +77,30 @@ def test_what_wrangler_is_told(tmp_path: Path) -> None:
     assert told["migrations"] == [{"tag": "wws-1", "new_sqlite_classes": ["Counters"]}]
 
 
+def test_approximate_limits_are_counted_by_the_platform(tmp_path: Path) -> None:
+    rough = 'default = "100/min approximate"\n"/a/*" = "5/10s approximate"\n"/b/*" = "100/min approximate"\n'
+    limits = f'[limits]\n{rough}"/c" = "7/min"\n'
+    told = wrangler(built(tmp_path, TOML + limits))["ratelimits"]
+    assert [(one["name"], one["simple"]) for one in told] == [
+        ("WWS_RATE_5_10", {"limit": 5, "period": 10}),
+        ("WWS_RATE_100_60", {"limit": 100, "period": 60}),
+    ]
+    numbers = [one["namespace_id"] for one in told]
+    assert len({int(number) for number in numbers}) == 2
+    assert numbers == [one["namespace_id"] for one in wrangler(built(tmp_path, TOML + limits))["ratelimits"]]
+    assert "ratelimits" not in wrangler(built(tmp_path))
+
+
+def test_what_the_platform_cannot_count_approximately(tmp_path: Path) -> None:
+    limits = '[limits]\ndefault = "100/hour approximate"\naddress = "600/min approximate"\n"/a" = "5/30s approximate"\n'
+    route = '[[routes]]\npath = "/b"\nto = "origin"\nlimit = "9/day approximate"\n'
+    found = refused(tmp_path, TOML + limits + route)
+    assert "a period of 3600 s cannot be counted approximately; allowed here: 10s, min" in found["limits.default"]
+    assert "a period of 30 s" in found['limits."/a"']
+    assert "a period of 86400 s" in found["routes[0].limit"]
+    assert "failed logins" in found["limits.address"]
+
+
 def test_no_flag_of_development_is_shipped(tmp_path: Path) -> None:
     assert wrangler(built(tmp_path))["compatibility_flags"] == ["python_workers"]
 

@@ -1,4 +1,4 @@
-"""The text of a limit: `"60/min"`, `"5/10s"`, `"60/min burst 10"`, `"off"`."""
+"""The text of a limit: `"60/min"`, `"5/10s"`, `"60/min burst 10"`, `"60/min approximate"`, `"off"`."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ _UNITS = {
 }
 _LONGEST = 366 * 86_400
 
-_TEXT = re.compile(r"([0-9]+)\s*/\s*([0-9]*)\s*([a-z]+)(?:\s+burst\s+([0-9]+))?")
-_HOW = 'write COUNT/PERIOD such as "60/min", "5/10s" or "1000/hour" (s, min, hour, day), with a burst "60/min burst 10", or "off"'
+_TEXT = re.compile(r"([0-9]+)\s*/\s*([0-9]*)\s*([a-z]+)(?:\s+burst\s+([0-9]+))?(\s+approximate)?")
+_HOW = (
+    'write COUNT/PERIOD such as "60/min", "5/10s" or "1000/hour" (s, min, hour, day), with a burst "60/min burst 10", '
+    '"60/min approximate", or "off"'
+)
 
 
 def parse(text: str, name: str = "default", endpoint: str = "default") -> Limit | None:
@@ -33,7 +36,9 @@ def parse(text: str, name: str = "default", endpoint: str = "default") -> Limit 
     if period > _LONGEST:
         raise ValueError(f"{text!r}: a period is at most 366 days")
     burst = None if found[4] is None else _number(text, "burst", found[4])
-    return Limit(count, float(period), burst, name, endpoint)
+    if burst is not None and found[5]:
+        raise ValueError(f"{text!r}: a burst is counted exactly; leave out one of `burst` and `approximate`")
+    return Limit(count, float(period), burst, name, endpoint, found[5] is not None)
 
 
 def _number(text: str, what: str, digits: str) -> int:

@@ -28,6 +28,7 @@ from wws.functions.invoke import Function
 from wws.functions.refuse import refuse
 from wws.hosts.cloudflare.counts import Counts, DurableCounter
 from wws.hosts.cloudflare.kv import WorkersKV
+from wws.hosts.cloudflare.rates import BindingLimiter, binding, rates
 from wws.hosts.cloudflare.turns import install
 from wws.hosts.edge.app import EdgeApp, assemble, written
 from wws.hosts.edge.bundle import read
@@ -133,6 +134,7 @@ def _ready(prepared: Prepared) -> EdgeApp:
         pepper,
         kv=kv,
         counter=DurableCounter(_web, getattr(env, COUNTERS)),
+        approximate=BindingLimiter(_web, {rate: getattr(env, binding(rate)) for rate in rates(bundle.policy)}),
         providers=make_providers(bundle.policy, clock),
         functions=prepared.functions,
         namespaces={name: Namespace(store, name) for name, store in seen.items()},

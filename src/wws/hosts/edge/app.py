@@ -9,7 +9,20 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from wws.bindings import KV, Clock, Context, Counter, Dial, Env, Namespace, Provider, Secrets, Services, SystemClock
+from wws.bindings import (
+    KV,
+    ApproximateLimiter,
+    Clock,
+    Context,
+    Counter,
+    Dial,
+    Env,
+    Namespace,
+    Provider,
+    Secrets,
+    Services,
+    SystemClock,
+)
 from wws.core.trail import Trail
 from wws.core.wire.notes import acceptable_id
 from wws.errors import FunctionError
@@ -122,6 +135,7 @@ def assemble(
     share_in_flight: bool = True,
     clock: Clock | None = None,
     dial: Dial | None = None,
+    approximate: ApproximateLimiter | None = None,
     write: Callable[[str], object],
 ) -> EdgeApp:
     """The app of a bundle whose secrets are in place.
@@ -138,6 +152,7 @@ def assemble(
         share_in_flight, log,
     )  # fmt: skip
     services.functions = functions or {}
+    services.approximate = approximate
     own = standard(bundle.policy, bundle.services)
     seen = {name: (namespaces or {}).get(name) or Namespace(kv, name) for name in bundle.kv_namespaces}
     return EdgeApp(web, Env(services, {**own, **bundle.vars, **seen, **(bindings or {})}), background, bundle.crons)

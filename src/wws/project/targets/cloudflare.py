@@ -14,15 +14,19 @@ import gzip
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from wws._version import __version__
+from wws.core.policy import Limit
 from wws.errors import ConfigError, Problem
+from wws.hosts.cloudflare.rates import PERIODS, binding, rates
 from wws.hosts.edge.bundle import PEPPER, Bundle, names, written
 from wws.project.environment import DEV_VARS, read_environment
 from wws.project.files import project_files
+from wws.project.locate import Path as Place
 from wws.project.settings import Project
 from wws.project.targets import Built
 from wws.project.targets._folder import package, write
@@ -104,7 +108,7 @@ def _secret_file(path: Path, values: Mapping[str, str]) -> None:
 
 def _build(project: Project, out: Path | None, reach: Reach) -> Built:
     edge = edge_project(project.path, os.environ, STORES)
-    for refusal in refusals(edge, reach):
+    for refusal in (*refusals(edge, reach), *_approximate(edge)):
         edge.refuse(*refusal)
     edge.check()
     bundle = edge.bundle()
@@ -119,6 +123,22 @@ def _build(project: Project, out: Path | None, reach: Reach) -> Built:
     notes.append(f"about {packed / 1024:.0f} KiB to upload, compressed")
     notes += [f"secret, once: wrangler secret put {name} --config {folder / _MARK}" for name in names(bundle)]
     return Built(folder, bundle.policy.version, len(files), size, tuple(notes))
+
+
+def _approximate(edge: Edge) -> Iterator[tuple[Place, str]]:
+    """Limits that the Rate Limiting binding cannot keep."""
+    policy = edge.project.policy
+    limits: list[tuple[Place, Limit | None]] = [(("limits", name), limit) for name, limit in policy.limits.items()]
+    limits += [(("routes", index, "limit"), route.limit) for index, route in enumerate(policy.routes)]
+    for place, limit in limits:
+        if limit is not None and limit.approximate and limit.period not in PERIODS:
+            yield (
+                place,
+                f"a period of {limit.period:g} s cannot be counted approximately; allowed here: 10s, min, or without the word",
+            )
+    address = policy.address_limit
+    if address is not None and address.approximate:
+        yield ("limits", "address"), "failed logins count more than once, which only an exact count can; leave out `approximate`"
 
 
 def contents(edge: Edge, bundle: Bundle) -> dict[str, bytes]:
@@ -153,11 +173,25 @@ def wrangler(edge: Edge, bundle: Bundle) -> dict[str, Any]:
         "migrations": [{"tag": "wws-1", "new_sqlite_classes": ["Counters"]}],
         "observability": {"enabled": True},
     }
+    if wanted := rates(bundle.policy):
+        told["ratelimits"] = [
+            {
+                "name": binding(rate),
+                "namespace_id": _namespace(told["name"], rate),
+                "simple": {"limit": rate[0], "period": rate[1]},
+            }
+            for rate in wanted
+        ]
     if bundle.crons:
         told["triggers"] = {"crons": list(dict.fromkeys([tick.cron for tick in bundle.crons]))}
     if assets(edge):
         told["assets"] = {"directory": f"./{ASSETS}"}
     return told
+
+
+def _namespace(worker: str, rate: tuple[int, int]) -> str:
+    """The number of a rate's counts: its own in an account, and the same with every deployment."""
+    return str(int.from_bytes(sha256(f"{worker} {rate}".encode()).digest()[:4], "big") % 2**31 or 1)
 
 
 def assets(edge: Edge) -> dict[str, Path]:

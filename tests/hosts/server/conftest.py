@@ -9,7 +9,7 @@ import pytest
 import uvloop
 
 from tests.hosts.server.built import wire
-from wws.hosts.server import connection, exchange, outgoing
+from wws.hosts.server import exchange, outgoing, reading
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -22,6 +22,6 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> M
 def heads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once as it is without a C compiler, once with."""
     native = request.param == "native"
-    monkeypatch.setattr(connection, "_read", wire().request if native else None)
+    monkeypatch.setattr(reading, "_read", wire().request if native else None)
     monkeypatch.setattr(exchange, "_read", wire().response if native else None)
     monkeypatch.setattr(outgoing, "_write", wire().answer if native else None)

@@ -18,8 +18,8 @@ from wws.http import Body, Headers, Pair, Response
 
 if TYPE_CHECKING:
     from wws.core.policy import Timeouts
-    from wws.hosts.server.connection import Transport
     from wws.hosts.server.pool import Pool
+    from wws.hosts.server.transport import Transport
 
 _SPENT: Final = httptools.HttpResponseParser(object())
 """In place of the parser of a connection that is closed."""

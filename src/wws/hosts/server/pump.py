@@ -13,7 +13,8 @@ from wws.hosts.server.iterate import iterate
 from wws.http import Outcome, Request, Response, Stream
 
 if TYPE_CHECKING:
-    from wws.hosts.server.connection import Connection, Transport
+    from wws.hosts.server.connection import Connection
+    from wws.hosts.server.transport import Transport
 
 
 class Sink(Protocol):

@@ -39,7 +39,7 @@ HOT = (
     "hosts/server/tasks",
     "observe/log", "observe/tally",
     "providers/compat", "providers/verdict",
-    "stores/lmdb",
+    "stores/lmdb", "stores/lmdb_counts",
 )  # fmt: skip
 
 C = ("_wire", "_json")

@@ -14,9 +14,17 @@ from wws.stores import Store, WholeStore
 from wws.stores.lmdb import LmdbStore
 from wws.stores.memory import MemoryStore
 
+
+def in_turns(store: LmdbStore) -> LmdbStore:
+    """`store` as a gateway has it: what is counted in one turn of the event loop shares a transaction."""
+    store.of_turns(lambda commit: asyncio.get_running_loop().call_soon(commit))
+    return store
+
+
 STORES: dict[str, Callable[[Path, Clock], Store]] = {
     "memory": lambda path, clock: MemoryStore(clock),
     "lmdb": lambda path, clock: LmdbStore(path / "state", clock),
+    "lmdb in turns": lambda path, clock: in_turns(LmdbStore(path / "state", clock)),
 }
 
 

@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -16,6 +16,7 @@ from random import Random
 import pytest
 from blockbuster import BlockBuster
 
+from tests.stores.contract import in_turns
 from tests.support.clock import FakeClock
 from wws.errors import StoreError
 from wws.stores.lmdb import LmdbStore
@@ -26,23 +27,29 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "a" / "state"
 
 
-@pytest.fixture
-def store(path: Path, clock: FakeClock) -> Iterator[LmdbStore]:
-    opened = LmdbStore(path, clock)
-    yield opened
-    opened.close()
+@pytest.fixture(params=["apart", "in turns"])
+def opened(request: pytest.FixtureRequest) -> Callable[[LmdbStore], LmdbStore]:
+    """How it counts: as commands do, and as a gateway does."""
+    return in_turns if request.param == "in turns" else lambda store: store
 
 
 @pytest.fixture
-def small(path: Path, clock: FakeClock) -> Iterator[LmdbStore]:
+def store(path: Path, clock: FakeClock, opened: Callable[[LmdbStore], LmdbStore]) -> Iterator[LmdbStore]:
+    store = opened(LmdbStore(path, clock))
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def small(path: Path, clock: FakeClock, opened: Callable[[LmdbStore], LmdbStore]) -> Iterator[LmdbStore]:
     """A store that is soon full."""
-    opened = LmdbStore(path, clock, map_size=256 * 1024)
-    yield opened
-    opened.close()
+    store = opened(LmdbStore(path, clock, map_size=256 * 1024))
+    yield store
+    store.close()
 
 
 def counted(store: LmdbStore) -> int:
-    return store._counts.env.stat()["entries"]
+    return store._counts.file.env.stat()["entries"]
 
 
 def python(code: str, *args: object) -> subprocess.Popen[str]:

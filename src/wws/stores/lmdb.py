@@ -6,18 +6,15 @@ Two files, because values and counts need different promises:
                   and the file stays whole whatever happens. A `put` returns at once and is on the disk some milliseconds
                   later (a power cut or kill -9 loses those milliseconds); `put(durable=True)` and `delete` return when it is.
                   Other processes see a write when it is committed.
-    counters.mdb  Counts. The write transaction is the lock that makes them exact across processes. They are never synced: a
+    counters.mdb  Counts (lmdb_counts.py). The write transaction makes them exact across processes. They are never synced: a
                   process that dies loses none, but what a power cut leaves of them cannot be trusted, so counting begins
                   anew after the machine has been started again.
 """
 
 from __future__ import annotations
 
-import fcntl
-import mmap
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from struct import Struct
 from typing import Final
@@ -25,11 +22,12 @@ from typing import Final
 import lmdb
 
 from wws.bindings import Clock, Kept, KeyPage, SystemClock
-from wws.core.limit import gcra, window
 from wws.core.limit.decision import Decision
 from wws.errors import StoreError
 from wws.stores.lmdb_commit import GroupCommit
+from wws.stores.lmdb_counts import LmdbCounts
 from wws.stores.lmdb_file import EXPIRES, HASHED, MAX_KEY, NEVER, PLAIN, File, packed_key
+from wws.stores.lmdb_shared import opening, shared_number
 
 __all__ = ["LmdbStore"]
 
@@ -39,12 +37,6 @@ MAP_SIZE: Final = 256 * 1024 * 1024
 _NAME: Final = Struct("<H")
 _SCANNED: Final = 10_000
 """Records looked at for one page of `list`: where many have expired the page is short."""
-_SWEEP_EVERY: Final = 64
-"""New counts between two small sweeps, each of twice as many records: expired ones cannot pile up."""
-_ROOM_STEP: Final = 1000
-"""Records looked at for expired ones when the file is full, each time a new count is to go into it."""
-
-_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")  # Linux; elsewhere a restart of the machine goes unseen
 _HEAD: Final = EXPIRES.size
 
 
@@ -61,19 +53,17 @@ class LmdbStore:
         self._time = (clock or SystemClock()).time
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with _alone(self.path):
+            with opening(self.path):
                 self._kv = File(self.path / "kv.mdb", map_size, sync=True)
                 try:
-                    self._counts = _open_counts(self.path, map_size)
+                    self._counts = LmdbCounts(self.path, map_size)
                 except StoreError:
                     self._kv.close()
                     raise
         except OSError as error:
             raise StoreError(f"{self.path} cannot be used as a store: {error.strerror}") from error
         self._writes = GroupCommit(self._kv, self._time)
-        self._mark = _shared_mark(self.path / "epoch")
-        self._new_counts = 0
-        self._full = False  # the file of counts, when it was last looked at
+        self._mark = shared_number(self.path / "epoch")
         self._closed = False
 
     def epoch(self) -> int:
@@ -157,51 +147,29 @@ class LmdbStore:
         self, key: str, limit: int, period: float, cost: int = 1, now: float | None = None, *, burst: int | None = None
     ) -> Decision:
         """See `Counter`."""
-        return self.take_now(key, limit, period, cost, now, burst=burst)
+        return self.take_now(key, limit, period, cost, now, burst)
 
     def take_now(
-        self, key: str, limit: int, period: float, cost: int = 1, now: float | None = None, *, burst: int | None = None
+        self, key: str, limit: int, period: float, cost: int = 1, now: float | None = None, burst: int | None = None
     ) -> Decision:
         """See `Counter`."""
-        raw = key.encode()
-        if len(raw) > MAX_KEY:
-            raw = packed_key(raw)
-        if now is None:
-            now = self._time()
         try:
-            if self._full:
-                self._room_for(raw, now)
-            decision, new = self._take(raw, limit, period, cost, now, burst)
-            if new:
-                self._new_counts += 1
-                if not self._new_counts % _SWEEP_EVERY:
-                    self._counts.sweep(now, 2 * _SWEEP_EVERY)
-                    self._full = self._counts.full()
+            return self._counts.take(key, limit, period, cost, self._time() if now is None else now, burst)
         except lmdb.Error as error:
-            raise self._counts.failed(error) from error
-        return decision
+            raise self._counts.file.failed(error) from error
 
     async def give(
         self, key: str, limit: int, period: float, cost: int = 1, now: float | None = None, *, burst: int | None = None
     ) -> None:
         """See `Counter`."""
-        raw = packed_key(key.encode())
-        if now is None:
-            now = self._time()
         try:
-            with self._counts.env.begin(write=True) as txn:
-                record = txn.get(raw)
-                if record is None:
-                    return
-                state = record[_HEAD:]
-                if burst is None:
-                    new = window.give(state, now, limit, period, cost)
-                else:
-                    new = gcra.give(state, now, limit, period, burst, cost)
-                if new is not None:
-                    txn.put(raw, record[:_HEAD] + new)
+            self._counts.give(key, limit, period, cost, self._time() if now is None else now, burst)
         except lmdb.Error as error:
-            raise self._counts.failed(error) from error
+            raise self._counts.file.failed(error) from error
+
+    def of_turns(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
+        """From now on counts of one turn of the event loop may share a transaction, which `call_soon` ends."""
+        self._counts.of_turns(call_soon)
 
     async def sweep(self, max_entries: int = 1000) -> int:
         """Removes expired records among the next `max_entries` of each file, going on where the last call ended: how many.
@@ -218,7 +186,7 @@ class LmdbStore:
     def files(self) -> tuple[tuple[str, int, int], ...]:
         """Each file's name, the bytes its records take, and those they may take."""
         try:
-            return tuple([(file.path.name, file.used, file.size) for file in (self._kv, self._counts)])
+            return tuple([(file.path.name, file.used, file.size) for file in (self._kv, self._counts.file)])
         except lmdb.Error as error:
             raise self._kv.failed(error) from error
 
@@ -232,36 +200,6 @@ class LmdbStore:
         finally:
             self._kv.close()
             self._counts.close()
-
-    def _take(self, raw: bytes, limit: int, period: float, cost: int, now: float, burst: int | None) -> tuple[Decision, bool]:
-        """The decision, and whether the key was new."""
-        txn = self._counts.env.begin(write=True)
-        try:
-            record = txn.get(raw)
-            state = None if record is None else record[_HEAD:]
-            if burst is None:
-                decision, new = window.take(state, now, limit, period, cost)
-            else:
-                decision, new = gcra.take(state, now, limit, period, burst, cost)
-            if new is None:
-                txn.abort()
-            else:
-                txn.put(raw, EXPIRES.pack(now + decision.reset_after) + new)
-                txn.commit()
-        except BaseException:
-            txn.abort()
-            raise
-        return decision, record is None
-
-    def _room_for(self, raw: bytes, now: float) -> None:
-        """Makes room for a count in a full file, by a bounded step. Raises `StoreError` when a new one finds none."""
-        with self._counts.env.begin() as txn:
-            if txn.get(raw) is not None:
-                return
-        self._counts.sweep(now, _ROOM_STEP)
-        self._full = self._counts.full()
-        if self._full:
-            raise self._counts.no_room()
 
 
 def _page(file: File, prefix: str, after: bytes | None, limit: int, now: float) -> KeyPage:
@@ -293,41 +231,3 @@ def _name(raw: bytes, record: bytes | memoryview) -> str:
         return raw.decode()
     start = _HEAD + _NAME.size
     return bytes(record[start : start + _NAME.unpack_from(record, _HEAD)[0]]).decode()
-
-
-def _shared_mark(path: Path) -> memoryview:
-    """Eight bytes that all processes see, as one number."""
-    with path.open("a+b") as file:
-        if file.tell() < 8:
-            file.truncate(8)
-        shared = mmap.mmap(file.fileno(), 8)
-    return memoryview(shared).cast("q")
-
-
-@contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """One process at a time opens the store."""
-    with (directory / "opening.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _open_counts(directory: Path, map_size: int) -> File:
-    """The file of counts, a new one when the machine was started since or the old one cannot be read."""
-    path, mark = directory / "counters.mdb", directory / "counters.boot"
-    boot = _BOOT_ID.read_text() if _BOOT_ID.exists() else "unknown"
-    if not mark.exists() or mark.read_text() != boot:
-        _remove(path)
-        mark.write_text(boot)
-    try:
-        return File(path, map_size, sync=False)
-    except StoreError as error:
-        if not isinstance(error.__cause__, lmdb.CorruptedError | lmdb.InvalidError | lmdb.VersionMismatchError):
-            raise
-        _remove(path)
-        return File(path, map_size, sync=False)
-
-
-def _remove(path: Path) -> None:
-    path.unlink(missing_ok=True)
-    path.with_name(path.name + "-lock").unlink(missing_ok=True)

@@ -96,7 +96,7 @@ class MemoryStore:
         return KeyPage(keys[:limit], keys[limit - 1] if len(keys) > limit else None)
 
     def take_now(
-        self, key: str, limit: int, period: float, cost: int = 1, now: float | None = None, *, burst: int | None = None
+        self, key: str, limit: int, period: float, cost: int = 1, now: float | None = None, burst: int | None = None
     ) -> Decision:
         """See `Counter`."""
         return self._counts.take(key, limit, period, cost, self._time() if now is None else now, burst)

@@ -25,106 +25,115 @@ from typing import Final
 
 from wws.core.limit.decision import Decision
 
-__all__ = ["BUCKETS", "MAX_LIMIT", "give", "take"]
+__all__ = ["BUCKETS", "MAX_LIMIT", "Window", "give", "take"]
 
 BUCKETS: Final = 60
 KEPT: Final = BUCKETS + 1
 MAX_LIMIT: Final = 2**32 - 1
+_SHORT_MOST: Final = 0xFFFF
+_LONG_AGO: Final = -(2**60)
+_NONE: Final = [0] * KEPT
 
-_HEAD: Final = Struct("<qI")
-_START: Final = _HEAD.size
+_SHORT: Final = Struct(f"<qI{KEPT}H")
+_LONG: Final = Struct(f"<qI{KEPT}I")
+_BY_SIZE: Final = {layout.size: layout for layout in (_SHORT, _LONG)}
 _new: Final = tuple.__new__  # the constructor of a NamedTuple costs three times as much, and this runs for every request
 
 
-class _Layout:
-    """The counts in one width: `runs[n]` reads the n oldest."""
+class Window:
+    """A state that is read already: for a store that knows nobody else has written it since.
 
-    __slots__ = ("count", "last", "runs", "size", "width", "zeros")
+    `changed` is set by whatever must be stored. It may be forgotten `reset_after` seconds after the last `take`.
+    """
 
-    def __init__(self, code: str) -> None:
-        self.count = Struct(f"<{code}")
-        self.width = self.count.size
-        self.size = _START + KEPT * self.width
-        self.last = self.size - self.width
-        self.runs = tuple(Struct(f"<{n}{code}") for n in range(KEPT + 1))
-        self.zeros = bytes(KEPT * self.width)
+    __slots__ = ("_counts", "_newest", "_total", "changed")
 
+    def __init__(self, state: bytes | None = None) -> None:
+        """`state` is what `packed` gave; one that is not a window's (another algorithm's, another version's) counts as none."""
+        layout = None if state is None else _BY_SIZE.get(len(state))
+        self.changed = False
+        self._newest = _LONG_AGO
+        self._total = 0
+        self._counts: list[int] = _NONE  # oldest first; replaced or copied before it is changed
+        if layout is not None and state is not None:
+            values = layout.unpack(state)
+            self._newest, self._total, self._counts = values[0], values[1], list(values[2:])
 
-_SHORT: Final = _Layout("H")
-_LONG: Final = _Layout("I")
-_BY_SIZE: Final = {layout.size: layout for layout in (_SHORT, _LONG)}
+    def take(self, now: float, limit: int, period: float, cost: int = 1) -> Decision:
+        """Counts `cost` at `now` (wall seconds), or refuses.
+
+        A refusal changes nothing, but for a clock that was put back. Raises `ValueError` for a cost that can never be admitted.
+        """
+        if not 0 < cost <= limit or limit > MAX_LIMIT:
+            raise ValueError(f"a cost of {cost} can never be admitted under a limit of {limit}")
+        index = int(now * BUCKETS / period)
+        gone, total = index - self._newest, self._total
+        if gone >= KEPT:
+            total = 0
+        elif gone > 0:
+            total -= sum(self._counts[:gone])
+        elif gone < 0:
+            if gone >= -KEPT:
+                index = self._newest
+            else:
+                self._newest = index
+                self.changed = True
+            gone = 0
+        left = limit - total - cost
+        if left < 0:
+            return _refused(self._counts[gone:], now, index, limit, period, cost)
+        if gone >= KEPT:
+            self._counts = [*_NONE[1:], cost]
+        elif gone > 0:
+            self._counts = [*self._counts[gone:], *_NONE[1:gone], cost]
+        else:
+            self._counts[BUCKETS] += cost
+        self._newest, self._total, self.changed = index, total + cost, True
+        return _new(Decision, (True, left, 0.0, (index + KEPT) * period / BUCKETS - now))
+
+    def give(self, now: float, period: float, cost: int = 1) -> None:
+        """Gives back the `cost` that was counted at `now`.
+
+        What has left the window since is not there to give back. It is taken from the bucket of `now`, or from those nearest
+        to it, the newer ones first, when the counting clock and this one differ.
+        """
+        at = min(int(now * BUCKETS / period) - self._newest + BUCKETS, BUCKETS)
+        if at < 0 or not self._total:
+            return
+        counts, left = self._counts, cost
+        for place in (*range(at, KEPT), *range(at - 1, -1, -1)):
+            back = min(counts[place], left)
+            counts[place] -= back
+            left -= back
+        self._total -= cost - left
+        self.changed = True
+
+    def packed(self, limit: int) -> bytes:
+        """The state to store, in the width of `limit`, which may have been changed: what does not fit is cut."""
+        if limit > _SHORT_MOST:
+            return _LONG.pack(self._newest, self._total, *self._counts)
+        if self._total <= _SHORT_MOST:
+            return _SHORT.pack(self._newest, self._total, *self._counts)
+        counts = [min(count, _SHORT_MOST) for count in self._counts]
+        return _SHORT.pack(self._newest, sum(counts), *counts)
 
 
 def take(state: bytes | None, now: float, limit: int, period: float, cost: int = 1) -> tuple[Decision, bytes | None]:
-    """Counts `cost` at `now` (wall seconds), or refuses: the decision and the state to store, None when nothing changes.
-
-    A refusal changes nothing, but for a clock that was put back. `state` is what the last call returned; one that is not a
-    window's (another algorithm's, another version's) counts as none. It may be forgotten `reset_after` seconds later.
-    Raises `ValueError` for a cost that can never be admitted.
-    """
-    layout = _SHORT if limit <= 0xFFFF else _LONG
-    index = int(now * BUCKETS / period)
-    if not 0 < cost <= limit or limit > MAX_LIMIT:
-        raise ValueError(f"a cost of {cost} can never be admitted under a limit of {limit}")
-    if state is None or len(state) != layout.size:
-        state = _converted(state, layout)
-        if state is None:
-            return _fresh(now, index, limit, period, cost, layout)
-    newest, total = _HEAD.unpack_from(state)
-    gone = index - newest
-    if gone >= KEPT:
-        return _fresh(now, index, limit, period, cost, layout)
-    if gone > 0:
-        total -= sum(layout.runs[gone].unpack_from(state, _START))
-    elif gone < 0:
-        if gone >= -KEPT:
-            index = newest
-        else:
-            state = _HEAD.pack(index, total) + state[_START:]
-        gone = 0
-    left = limit - total - cost
-    if left < 0:
-        corrected = state if index < newest else None
-        return _refused(state, now, index, gone, limit, period, cost, layout), corrected
-    reset = (index + KEPT) * period / BUCKETS - now
-    if gone:
-        counts = state[_START + gone * layout.width :] + layout.zeros[: (gone - 1) * layout.width] + layout.count.pack(cost)
-    else:
-        counts = state[_START : layout.last] + layout.count.pack(layout.count.unpack_from(state, layout.last)[0] + cost)
-    return _new(Decision, (True, left, 0.0, reset)), _HEAD.pack(index, total + cost) + counts
+    """`Window.take` on what is stored: the decision and the state to store, None when nothing changes."""
+    window = Window(state)
+    decision = window.take(now, limit, period, cost)
+    return decision, window.packed(limit) if window.changed else None
 
 
 def give(state: bytes | None, now: float, limit: int, period: float, cost: int = 1) -> bytes | None:
-    """Gives back the `cost` that was counted at `now`: the state to store, None when nothing changes.
-
-    What has left the window since is not there to give back. It is taken from the bucket of `now`, or from those nearest
-    to it, the newer ones first, when the counting clock and this one differ.
-    """
-    layout = _SHORT if limit <= 0xFFFF else _LONG
-    state = _converted(state, layout)
-    if state is None:
-        return None
-    newest, total = _HEAD.unpack_from(state)
-    at = min(int(now * BUCKETS / period) - newest + BUCKETS, BUCKETS)
-    if at < 0 or not total:
-        return None
-    counts = list(layout.runs[KEPT].unpack_from(state, _START))
-    left = cost
-    for place in (*range(at, KEPT), *range(at - 1, -1, -1)):
-        back = min(counts[place], left)
-        counts[place] -= back
-        left -= back
-    return _HEAD.pack(newest, total - cost + left) + layout.runs[KEPT].pack(*counts)
+    """`Window.give` on what is stored: the state to store, None when nothing changes."""
+    window = Window(state)
+    window.give(now, period, cost)
+    return window.packed(limit) if window.changed else None
 
 
-def _fresh(now: float, index: int, limit: int, period: float, cost: int, layout: _Layout) -> tuple[Decision, bytes]:
-    state = _HEAD.pack(index, cost) + layout.zeros[layout.width :] + layout.count.pack(cost)
-    return Decision(True, limit - cost, 0.0, (index + KEPT) * period / BUCKETS - now), state
-
-
-def _refused(state: bytes, now: float, index: int, gone: int, limit: int, period: float, cost: int, layout: _Layout) -> Decision:
+def _refused(counts: list[int], now: float, index: int, limit: int, period: float, cost: int) -> Decision:
     """The refusal: it waits for as many of the oldest buckets to leave as make room for the cost."""
-    counts = layout.runs[KEPT].unpack_from(state, _START)[gone:]
     oldest = index - BUCKETS  # the bucket counts[0] stands for
     total = sum(counts)
     over = total + cost - limit
@@ -144,16 +153,3 @@ def _until(index: int, now: float, period: float) -> float:
     wait = index * period / BUCKETS - now
     # A double holds today's wall time to 0.24 us: the sum may come out just short of the bucket it is meant to reach.
     return wait if int((now + wait) * BUCKETS / period) >= index else wait + 1e-6
-
-
-def _converted(state: bytes | None, layout: _Layout) -> bytes | None:
-    """The state in this layout (the limit may have been changed), or None when it is not a window's."""
-    if state is None or len(state) == layout.size:
-        return state
-    other = _BY_SIZE.get(len(state))
-    if other is None:
-        return None
-    newest, _ = _HEAD.unpack_from(state)
-    largest = 256**layout.width - 1
-    counts = [min(count, largest) for count in other.runs[KEPT].unpack_from(state, _START)]
-    return _HEAD.pack(newest, sum(counts)) + layout.runs[KEPT].pack(*counts)

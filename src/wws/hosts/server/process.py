@@ -63,6 +63,9 @@ class Process:
 
     def __init__(self, project: Project, store: Store, loop: asyncio.AbstractEventLoop, places: Shares = alone) -> None:
         self.store = store
+        of_turns = getattr(store, "of_turns", None)  # of a store that can group what is counted in one turn of the loop
+        if of_turns is not None:
+            of_turns(loop.call_soon)
         self._places = places
         self.clock = SystemClock()
         self.secrets = Secrets(pepper(project.store_url, project.home, os.environ))

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from wws.bindings import LIMIT_DEGRADED, Counter, Env
+from wws.bindings import LIMIT_DEGRADED, Clock, Counter, Env
 from wws.core.limit import subject
 from wws.core.limit.counts import Counts
 from wws.core.limit.decision import Decision
@@ -34,6 +34,8 @@ _BLOCKED_KEYS: Final = 10_000
 _KEYS: Final = 4096
 _ROUTES: Final = 1024
 """Routes a resolver remembers its answer for; a policy has far fewer."""
+_ADDRESS: Final = "address"
+"""The endpoint of the address's own limit; those of routes begin with `/` or a method."""
 _CLOCK_GRAIN: Final = 1e-6
 """Seconds of a refusal that are not worth insisting on: sums of clock readings are rounded."""
 _NOT_PATTERNS: Final = ("default", "address")
@@ -58,7 +60,9 @@ class LimitResult(NamedTuple):
 
 UNLIMITED: Final = LimitResult(True, None, 0.0, None, None)
 _DEGRADED: Final = ("limit",)
-_RESULT: Final = tuple.__new__  # the constructor of a NamedTuple costs three times as much, and this runs for every request
+# The constructor of a NamedTuple costs three times as much, and these run for every request.
+_RESULT: Final = tuple.__new__
+_DECISION: Final = tuple.__new__
 
 
 class _Resolver:
@@ -107,12 +111,16 @@ class _Resolver:
 class _Memory:
     """What this process remembers: how the policy reads, who is refused until when, and counts for when the store is gone."""
 
-    __slots__ = ("blocked", "keys", "local", "resolver", "take_now")
+    __slots__ = ("addresses", "blocked", "keys", "local", "monotonic", "resolver", "take_now", "time")
 
-    def __init__(self, policy: Policy, counter: Counter) -> None:
+    def __init__(self, policy: Policy, counter: Counter, clock: Clock) -> None:
         self.resolver = _Resolver(policy)
         self.keys: dict[str, dict[str, str]] = {}  # by endpoint and user
-        self.take_now: Callable[..., Decision] | None = getattr(counter, "take_now", None)
+        self.addresses: dict[str, dict[str, str]] = {}  # by endpoint and address
+        self.take_now: Callable[[str, int, float, int, float, int | None], Decision] | None
+        self.take_now = getattr(counter, "take_now", None)
+        self.time: Callable[[], float] = clock.time
+        self.monotonic: Callable[[], float] = clock.monotonic
         self.blocked: OrderedDict[str, tuple[float, float]] = OrderedDict()  # key -> monotonic end of refusal, of the limit
         self.local = Counts(_LOCAL_KEYS)
 
@@ -128,6 +136,18 @@ class _Memory:
             known = keys[user] = f"v1:rate:{subject.user(user)}:{endpoint}"
         return known
 
+    def address_key(self, address: str, endpoint: str) -> str:
+        """The same of a client's address."""
+        keys = self.addresses.get(endpoint)
+        if keys is None:
+            keys = self.addresses[endpoint] = {}
+        known = keys.get(address)
+        if known is None:
+            if len(keys) >= _KEYS:
+                keys.clear()
+            known = keys[address] = f"v1:rate:{subject.address(address)}:{endpoint}"
+        return known
+
     def refused(self, key: str, rule: Limit, now: float) -> LimitResult | None:
         """The refusal that is known already."""
         until = self.blocked.get(key)
@@ -137,7 +157,8 @@ class _Memory:
         if wait <= _CLOCK_GRAIN:
             del self.blocked[key]
             return None
-        return LimitResult(False, 0, wait, rule, Decision(False, 0, wait, until[1] - now), key=key)
+        decision = _DECISION(Decision, (False, 0, wait, until[1] - now))
+        return _RESULT(LimitResult, (False, 0, wait, rule, decision, (), key, 0.0))
 
     def block(self, key: str, decision: Decision, now: float) -> None:
         """Remembers a refusal; the oldest is forgotten when there are too many."""
@@ -150,20 +171,16 @@ def _memory(env: Env) -> _Memory:
     services = env.wws
     memory: _Memory | None = services.state.get(_STATE)
     if memory is None:
-        memory = services.state[_STATE] = _Memory(services.policy, services.counter)
+        memory = services.state[_STATE] = _Memory(services.policy, services.counter, services.clock)
     elif memory.resolver.policy is not services.policy:
         memory.resolver = _Resolver(services.policy)
         memory.blocked.clear()  # by limits that are gone
     return memory
 
 
-def _key(request: Request, endpoint: str) -> str:
-    who = request.user
-    return f"v1:rate:{subject.address(request.client) if who is None else subject.user(who.id)}:{endpoint}"
-
-
-def _address_key(request: Request) -> str:
-    return f"v1:rate:{subject.address(request.client)}:address"
+def _key(memory: _Memory, request: Request, endpoint: str) -> str:
+    user = request.user
+    return memory.address_key(request.client, endpoint) if user is None else memory.key(user.id, endpoint)
 
 
 def counted(request: Request, env: Env) -> LimitResult | None:
@@ -175,20 +192,20 @@ def counted(request: Request, env: Env) -> LimitResult | None:
     take_now = memory.take_now
     if take_now is None:
         return None
-    user, clock = request.user, env.wws.clock
-    key = _key(request, rule.endpoint) if user is None else memory.key(user.id, rule.endpoint)
+    key = _key(memory, request, rule.endpoint)
     if memory.blocked:
-        known = memory.refused(key, rule, clock.monotonic())
+        known = memory.refused(key, rule, memory.monotonic())
         if known is not None:
             return known
-    now = clock.time()
+    now = memory.time()
     try:
-        decision = take_now(key, rule.count, rule.period, 1, now, burst=rule.burst)
+        decision = take_now(key, rule.count, rule.period, 1, now, rule.burst)
     except StoreError:
         return _locally(env, memory, key, rule, 1, now)
-    if not decision.allowed:
-        memory.block(key, decision, clock.monotonic())
-    return _RESULT(LimitResult, (decision.allowed, decision.remaining, decision.retry_after, rule, decision, (), key, now))
+    allowed, remaining, wait, _ = decision
+    if not allowed:
+        memory.block(key, decision, memory.monotonic())
+    return _RESULT(LimitResult, (allowed, remaining, wait, rule, decision, (), key, now))
 
 
 def _locally(env: Env, memory: _Memory, key: str, rule: Limit, cost: int, now: float) -> LimitResult:
@@ -213,7 +230,7 @@ async def rate_limiter(request: Request, env: Env) -> LimitResult:
     rule = memory.resolver.rule(request)
     if rule is None:
         return UNLIMITED
-    return await _take(env, memory, _key(request, rule.endpoint), rule, 1)
+    return await _take(env, memory, _key(memory, request, rule.endpoint), rule, 1)
 
 
 async def address_limiter(request: Request, env: Env, cost: int = 1) -> LimitResult:
@@ -222,7 +239,8 @@ async def address_limiter(request: Request, env: Env, cost: int = 1) -> LimitRes
     if rule is None:
         return UNLIMITED
     most = rule.count if rule.burst is None else rule.burst
-    return await _take(env, _memory(env), _address_key(request), rule, min(cost, most))
+    memory = _memory(env)
+    return await _take(env, memory, memory.address_key(request.client, _ADDRESS), rule, min(cost, most))
 
 
 def blocked(request: Request, env: Env) -> LimitResult | None:
@@ -234,16 +252,16 @@ def blocked(request: Request, env: Env) -> LimitResult | None:
     memory = _memory(env)
     if not memory.blocked:
         return None
-    now = env.wws.clock.monotonic()
-    rule = env.wws.policy.address_limit
+    now = memory.monotonic()
+    rule = memory.resolver.policy.address_limit
     if rule is not None:
-        known = memory.refused(_address_key(request), rule, now)
+        known = memory.refused(memory.address_key(request.client, _ADDRESS), rule, now)
         if known is not None:
             return known
     if request.user is None:
         return None
     rule = memory.resolver.rule(request)
-    return None if rule is None else memory.refused(_key(request, rule.endpoint), rule, now)
+    return None if rule is None else memory.refused(_key(memory, request, rule.endpoint), rule, now)
 
 
 async def give_back(result: LimitResult, env: Env) -> None:

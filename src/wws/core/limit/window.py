@@ -20,6 +20,7 @@ a refusal writes down. In both cases nothing counted is forgotten and no wait is
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from struct import Struct
 from typing import Final
 
@@ -33,9 +34,27 @@ MAX_LIMIT: Final = 2**32 - 1
 _SHORT_MOST: Final = 0xFFFF
 _LONG_AGO: Final = -(2**60)
 _NONE: Final = [0] * KEPT
+_START: Final = 12
+"""Bytes before the counts."""
 
-_SHORT: Final = Struct(f"<qI{KEPT}H")
-_LONG: Final = Struct(f"<qI{KEPT}I")
+
+class _Layout:
+    """A state with counts of one width, read whole; written with the counts of all buckets but the newest as they were."""
+
+    __slots__ = ("last", "older", "read", "size", "write")
+
+    def __init__(self, code: str) -> None:
+        whole = Struct(f"<qI{KEPT}{code}")
+        self.size = whole.size
+        self.read: Callable[[bytes], tuple[int, ...]] = whole.unpack
+        older = Struct(f"<{BUCKETS}{code}")
+        self.last = _START + older.size
+        self.older: Callable[..., bytes] = older.pack
+        self.write: Callable[[int, int, bytes, int], bytes] = Struct(f"<qI{older.size}s{code}").pack
+
+
+_SHORT: Final = _Layout("H")
+_LONG: Final = _Layout("I")
 _BY_SIZE: Final = {layout.size: layout for layout in (_SHORT, _LONG)}
 _new: Final = tuple.__new__  # the constructor of a NamedTuple costs three times as much, and this runs for every request
 
@@ -46,7 +65,7 @@ class Window:
     `changed` is set by whatever must be stored. It may be forgotten `reset_after` seconds after the last `take`.
     """
 
-    __slots__ = ("_counts", "_newest", "_total", "changed")
+    __slots__ = ("_counts", "_layout", "_newest", "_older", "_total", "changed")
 
     def __init__(self, state: bytes | None = None) -> None:
         """`state` is what `packed` gave; one that is not a window's (another algorithm's, another version's) counts as none."""
@@ -54,10 +73,13 @@ class Window:
         self.changed = False
         self._newest = _LONG_AGO
         self._total = 0
-        self._counts: list[int] = _NONE  # oldest first; replaced or copied before it is changed
+        self._counts: list[int] = _NONE  # oldest first; replaced before it is changed
+        self._layout = _SHORT
+        self._older: bytes | None = None  # all counts but the newest, as they are stored in this layout
         if layout is not None and state is not None:
-            values = layout.unpack(state)
+            values = layout.read(state)
             self._newest, self._total, self._counts = values[0], values[1], list(values[2:])
+            self._layout, self._older = layout, state[_START : layout.last]
 
     def take(self, now: float, limit: int, period: float, cost: int = 1) -> Decision:
         """Counts `cost` at `now` (wall seconds), or refuses.
@@ -82,10 +104,9 @@ class Window:
         left = limit - total - cost
         if left < 0:
             return _refused(self._counts[gone:], now, index, limit, period, cost)
-        if gone >= KEPT:
-            self._counts = [*_NONE[1:], cost]
-        elif gone > 0:
+        if gone > 0:
             self._counts = [*self._counts[gone:], *_NONE[1:gone], cost]
+            self._older = None
         else:
             self._counts[BUCKETS] += cost
         self._newest, self._total, self.changed = index, total + cost, True
@@ -106,16 +127,21 @@ class Window:
             counts[place] -= back
             left -= back
         self._total -= cost - left
+        self._older = None
         self.changed = True
 
     def packed(self, limit: int) -> bytes:
         """The state to store, in the width of `limit`, which may have been changed: what does not fit is cut."""
-        if limit > _SHORT_MOST:
-            return _LONG.pack(self._newest, self._total, *self._counts)
-        if self._total <= _SHORT_MOST:
-            return _SHORT.pack(self._newest, self._total, *self._counts)
-        counts = [min(count, _SHORT_MOST) for count in self._counts]
-        return _SHORT.pack(self._newest, sum(counts), *counts)
+        layout = _SHORT if limit <= _SHORT_MOST else _LONG
+        if layout is _SHORT and self._total > _SHORT_MOST:
+            self._counts = [min(count, _SHORT_MOST) for count in self._counts]
+            self._total = sum(self._counts)
+            self._older = None
+        counts, older = self._counts, self._older
+        if older is None or layout is not self._layout:
+            older = self._older = layout.older(*counts[:BUCKETS])
+            self._layout = layout
+        return layout.write(self._newest, self._total, older, counts[BUCKETS])
 
 
 def take(state: bytes | None, now: float, limit: int, period: float, cost: int = 1) -> tuple[Decision, bytes | None]:

@@ -58,41 +58,52 @@ class _Known(NamedTuple):
     result: AuthResult
 
 
-class _Near(NamedTuple):
+class _Near:
     """What was found for a credential just now. It holds from `since` to `until` (wall seconds) while the epoch is the same."""
 
-    check: int
-    epoch: int
-    since: float
-    until: float
-    result: AuthResult
+    __slots__ = ("allowed", "check", "epoch", "result", "since", "until")
+
+    def __init__(self, check: int, epoch: int, since: float, until: float, result: AuthResult) -> None:
+        self.check = check
+        self.epoch = epoch
+        self.since = since
+        self.until = until
+        self.result = result
+        self.allowed: Route | None = None
+        """The last route that the credential's scopes were found to be enough for."""
 
 
 def recognised(request: Request, env: Env) -> AuthResult | None:
     """The result of `auth_guard` where it is known without asking anybody, as it is for all but a caller's first request."""
     wws = env.wws
-    guard = wws.state.get(STATE)
+    guard: _AuthGuard | None = wws.state.get(STATE)
     if guard is None or guard.wws is not wws:
         return None
-    headers, route = request.headers, request.route
-    result: AuthResult | None = guard.near(headers)
-    if result is None or route is None or route.fresh_auth is not None:
+    near, route = guard.near(request.headers), request.route
+    if near is None or route is None or route.fresh_auth is not None:
         return None
+    result = near.result
+    if near.allowed is route:
+        return result
     user = result.user
-    return result if user is None or user.scopes is None else _in_scope(result, user.scopes, route)
+    if user is not None and user.scopes is not None:
+        result = _in_scope(result, user.scopes, route)
+    if result.valid:
+        near.allowed = route
+    return result
 
 
 async def auth_guard(request: Request, env: Env) -> AuthResult:
     """The verified subject of `request`, or why there is none. Never raises for what a caller or the auth server does."""
     wws = env.wws
-    guard = wws.state.get(STATE)
+    guard: _AuthGuard | None = wws.state.get(STATE)
     if guard is None or guard.wws is not wws:
         guard = guard_of(wws)
     headers, route = request.headers, request.route
     credential = read_credential(headers.raw, headers.first)
     try:
         if credential.kind is bearer.JWT:
-            result: AuthResult = await guard.session(credential.token, None if route is None else route.fresh_auth, headers)
+            result = await guard.session(credential.token, None if route is None else route.fresh_auth, headers)
         elif credential.kind is bearer.KEY:
             result = await guard.api_key(credential.token, headers)
         else:
@@ -150,7 +161,7 @@ class _AuthGuard:
         """Goes on with the checks of `before`, whose configuration is the same: the keys of the auth server are in them."""
         self._check = before._check
 
-    def near(self, headers: Headers) -> AuthResult | None:
+    def near(self, headers: Headers) -> _Near | None:
         """What was found for the request's credential a moment ago.
 
         The credential itself is not kept: entries are found by two hashes of it under secret salts (SipHash, a keyed function,
@@ -166,7 +177,7 @@ class _AuthGuard:
         entry = self._near.get(hash(self._salt + sent))
         if entry is None or entry.epoch != epoch() or entry.check != hash(self._salt_too + sent):
             return None
-        return entry.result if entry.since <= self._time() < entry.until else None
+        return entry if entry.since <= self._time() < entry.until else None
 
     def _remember(self, headers: Headers, epoch: int, until: float, result: AuthResult) -> None:
         """Keeps what the store said while its epoch was `epoch`."""

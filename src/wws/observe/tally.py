@@ -6,7 +6,6 @@ seconds, and whenever somebody reads.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -18,6 +17,7 @@ from wws.http import Outcome, Request
 BUCKETS: Final[tuple[float, ...]] = (
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0,
 )  # fmt: skip
+_BOUNDS: Final = list(BUCKETS)
 MAX_CELLS: Final = 50_000
 """Cells between two drains. Beyond it new callers are counted together, without a subject."""
 
@@ -108,7 +108,7 @@ class Tally:
             cell = self._new(key)
         cell.count += 1
         cell.sent += sent
-        cell.duration[bisect_left(BUCKETS, total)] += 1
+        cell.duration[_place(total)] += 1
         cell.duration_sum += total
         if trail.auth is not None:
             cell.authenticated += 1
@@ -118,7 +118,7 @@ class Tally:
             cell.attempts += len(attempts)
             if attempts[-1].outcome == "ok":
                 seconds = attempts[-1].seconds
-                cell.upstream[bisect_left(BUCKETS, seconds)] += 1
+                cell.upstream[_place(seconds)] += 1
                 cell.upstream_sum += seconds
                 if len(attempts) > 1:
                     cell.failed += attempts[:-1]
@@ -133,7 +133,7 @@ class Tally:
                 cell.tokens_cached += usage.tokens_cached
         # A stream's own time is mostly the provider's: what the gateway took of it is what its steps took.
         own = total - (upstream or 0.0) if not trail.stream else trail.steps()
-        cell.overhead[bisect_left(BUCKETS, own)] += 1
+        cell.overhead[_place(own)] += 1
         cell.overhead_sum += own
         return cell
 
@@ -155,3 +155,15 @@ class Tally:
             told = {Key(*key): cell for key, cell in cells.items()}  # type: ignore[arg-type]  # the order of Key's fields
             for absorb in self._readers:
                 absorb(told)
+
+
+def _place(seconds: float) -> int:
+    """The first of `BUCKETS` that is not smaller: bisect_left, which compiled code can only call as a function of Python's."""
+    low, high = 0, len(_BOUNDS)
+    while low < high:
+        middle = (low + high) >> 1
+        if _BOUNDS[middle] < seconds:
+            low = middle + 1
+        else:
+            high = middle
+    return low

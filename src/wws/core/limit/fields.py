@@ -39,7 +39,8 @@ def _whole(seconds: int) -> str:
     return f"{hours}h{minutes}m{seconds}s" if hours else f"{minutes}m{seconds}s"
 
 
-_SHORT: Final = tuple(_whole(seconds) for seconds in range(128))
+_SECONDS: Final = [str(seconds) for seconds in range(128)]
+_SHORT: Final = [_whole(seconds) for seconds in range(128)]
 
 
 def retry_after(seconds: float) -> int:
@@ -62,9 +63,10 @@ class LimitFields:
     def render(self, decision: Decision) -> str:
         """The lines, each ending in CRLF, without `Retry-After`, which an error's own head carries."""
         allowed, remaining, wait, reset = decision
-        whole = ceil(reset)
-        text = _SHORT[whole] if 1.0 <= reset < 127.0 else duration(reset)
-        return (
-            f"{self._head}{remaining};t={whole if allowed else retry_after(wait)}\r\n"
-            f"x-ratelimit-remaining-requests: {remaining}\r\nx-ratelimit-reset-requests: {text}\r\n"
-        )
+        if allowed and 1.0 <= reset < 127.0:
+            whole = ceil(reset)
+            until, text = _SECONDS[whole], _SHORT[whole]
+        else:
+            until, text = str(ceil(reset) if allowed else retry_after(wait)), duration(reset)
+        left = str(remaining)
+        return f"{self._head}{left};t={until}\r\nx-ratelimit-remaining-requests: {left}\r\nx-ratelimit-reset-requests: {text}\r\n"

@@ -11,7 +11,10 @@ from wws.core.trail import Trail
 
 # Hundredths of a millisecond to text: the durations of nearly every step are in here.
 _SHORT: Final = [f"{i / 100:.2f}" for i in range(2000)]
+_PARTS: Final = [f".{i:02}" for i in range(100)]
 _UNITS: Final = 100_000.0
+_BYPASS: Final = "cache-status: wws; fwd=bypass\r\n"
+_OUTCOMES: Final = {outcome: f"\r\nx-wws-cache: {outcome.upper()}\r\n" for outcome in ("hit", "stale", "miss", "bypass")}
 _ALPHABET: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
 _MAX_REQUEST_ID: Final = 128
 
@@ -20,8 +23,8 @@ def ms(seconds: float | None) -> str:
     """Seconds as milliseconds with two places; a step that did not run took 0."""
     if seconds is None or seconds < 0.0:  # what is left when a step's own waits are taken off may be less than nothing
         return "0.00"
-    units = int(seconds * _UNITS)
-    return _SHORT[units] if units < 2000 else f"{seconds * 1000:.2f}"
+    units = int(seconds * _UNITS + 0.5)
+    return _SHORT[units] if units < 2000 else str(units // 100) + _PARTS[units % 100]
 
 
 def acceptable_id(text: str) -> bool:
@@ -35,22 +38,41 @@ def render(request_id: str, trail: Trail, total: float, limits: str) -> str:
     Server-Timing is W3C's (www.w3.org/TR/server-timing), Cache-Status RFC 9211's. Everything written here comes from
     configuration or was validated before.
     """
-    lines = (
+    status, outcome, reason = trail.cache_status, trail.cache_outcome, trail.reason
+    if status is None:
+        cache = ""
+    elif outcome is None or reason is not None:
+        cache = _BYPASS if status == "fwd=bypass" else f"cache-status: wws; {status}\r\n"
+    else:
+        cache = f"cache-status: wws; {status}{_OUTCOMES[outcome]}"
+    routed = "" if reason is None else _routed(trail, reason)
+    if trail.degraded or trail.warnings:
+        routed += _restricted(trail)
+    return (
         f"x-request-id: {request_id}\r\n"
         f"server-timing: auth;dur={ms(trail.auth)}, limit;dur={ms(trail.limit)}, route;dur={ms(trail.route)}, "
         f"cache;dur={ms(trail.cache)}, upstream;dur={ms(trail.upstream)}, total;dur={ms(total)}\r\n"
+        f"{cache}{limits}{routed}"
     )
-    if trail.cache_status is not None:
-        lines += f"cache-status: wws; {trail.cache_status}\r\n"
-        if trail.cache_outcome is not None and trail.reason is None:
-            lines += f"x-wws-cache: {trail.cache_outcome.upper()}\r\n"
-    lines += limits
-    if trail.reason is not None:
-        lines += f"x-wws-route-reason: {trail.reason}\r\nx-wws-attempts: {len(trail.attempts)}\r\n"
-        if trail.provider is not None:
-            lines += f"x-wws-provider: {trail.provider}\r\nx-wws-model: {trail.model}\r\n"
-        if len(trail.attempts) > 1:
-            lines += _fallback(trail)
+
+
+def _routed(trail: Trail, reason: str) -> str:
+    """What was asked for an answer of a model, and who gave it."""
+    attempts, provider = trail.attempts, trail.provider
+    count = len(attempts)
+    tries = "1" if count == 1 else str(count)
+    if provider is None:
+        lines = f"x-wws-route-reason: {reason}\r\nx-wws-attempts: {tries}\r\n"
+    else:
+        lines = (
+            f"x-wws-route-reason: {reason}\r\nx-wws-attempts: {tries}\r\n"
+            f"x-wws-provider: {provider}\r\nx-wws-model: {trail.model}\r\n"
+        )
+    return lines + _fallback(trail) if count > 1 else lines
+
+
+def _restricted(trail: Trail) -> str:
+    lines = ""
     if trail.degraded:
         lines += f"x-wws-degraded: {', '.join(trail.degraded)}\r\n"
     if trail.warnings:

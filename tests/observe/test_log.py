@@ -182,8 +182,8 @@ async def test_names_that_callers_choose_do_not_fill_the_memory(monkeypatch: pyt
     world = World()
     for number in range(35):
         world.add(call(model_requested=f"{number}" + "x" * 1_000_000))
-    assert len(world.log._texts) <= 10
-    assert sum(map(len, world.log._texts.values())) < 2000
+    assert len(world.log._models) <= 10
+    assert sum(map(len, world.log._models.values())) < 2000
     assert len(world.lines) == 35
 
 

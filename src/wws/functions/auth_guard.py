@@ -34,6 +34,7 @@ STATE: Final = "auth_guard"
 _MEMO: Final = 8192
 """Records kept decoded: what is read from the store again and again is the same bytes."""
 _NEAR: Final = 8192
+_SALT: Final = 16
 _NEAR_AGE: Final = 5.0
 """Seconds a credential is recognised without a look into the store, while the store says that nothing was taken back."""
 
@@ -150,8 +151,8 @@ class _AuthGuard:
         self._time = wws.clock.time
         self._epoch: Callable[[], int] | None = getattr(wws.kv, "epoch", None) if _KEYED else None
         self._near: dict[int, _Near] = {}
-        self._salt = pepper.hex(b"near:1:%d" % id(self)).encode()
-        self._salt_too = pepper.hex(b"near:2:%d" % id(self)).encode()
+        self._salt = bytes.fromhex(pepper.hex(b"near:1:%d" % id(self)))[:_SALT]
+        self._salt_too = bytes.fromhex(pepper.hex(b"near:2:%d" % id(self)))[:_SALT]
         self._recheck_after = wws.policy.auth.recheck_after
         self._check = None if wws.policy.auth.supabase_url is None else SessionCheck(wws, wws.policy.auth.supabase_url)
         self._memo: dict[bytes, _Known] = {}

@@ -22,6 +22,8 @@ from wws.observe.tally import Cell
 
 Level = Literal["all", "errors", "off"]
 _MILLIS: Final = [f'{milli:03},"request_id":"' for milli in range(1000)]
+_FEW: Final = 2048
+_NUMBERS: Final = [str(number) for number in range(_FEW)]
 FLUSH: Final = 0.2  # seconds that lines wait to be written together
 _TOGETHER: Final = 4096  # PIPE_BUF of Linux
 _MOST: Final = 256 * 1024  # bytes that may wait
@@ -54,7 +56,7 @@ class RequestLog:
     """Writes request lines in batches: a system call for each would cost more than the line."""
 
     __slots__ = (
-        "_level", "_lines", "_loop", "_now", "_pepper", "_size", "_stamp", "_texts", "_time", "_timer", "_version", "_write",
+        "_level", "_lines", "_loop", "_models", "_now", "_pepper", "_size", "_stamp", "_time", "_timer", "_version", "_write",
     )  # fmt: skip
 
     def __init__(
@@ -78,7 +80,7 @@ class RequestLog:
         self._timer: asyncio.TimerHandle | None = None
         self._now = 0
         self._stamp = ""
-        self._texts: dict[str, str] = {}
+        self._models: dict[str, str] = {}
 
     def use(self, level: Level, version: str) -> None:
         """The configuration is another one from now on."""
@@ -103,31 +105,22 @@ class RequestLog:
         if now != self._now:
             self._now, self._stamp = now, f'{{"ts":{now}.'
         usage, size, upstream = trail.usage, request.body.length, trail.upstream
-        own = total if upstream is None else total - upstream
-        tail = cell.tail
-        if (
-            usage is not None and size is not None and tail
-            and len(trail.attempts) < 2 and trail.model_requested is None and not trail.degraded
-        ):  # fmt: skip
-            # Nearly every answer of a model: in one piece.
-            line = (
-                f'{self._stamp}{_MILLIS[int((time - now) * 1000)]}{ctx.request_id}","duration_ms":{ms(total)},'
-                f'"overhead_ms":{ms(own)},"bytes_in":{size},"bytes_out":{sent},"tokens_in":{usage.tokens_in},'
-                f'"tokens_out":{usage.tokens_out},"tokens_cached":{usage.tokens_cached}{_retries(request)}{tail}'
-            )
-            self._take(line)
-            return
-        line = (
-            f'{self._stamp}{_MILLIS[int((time - now) * 1000)]}{ctx.request_id}","duration_ms":{ms(total)},'
-            f'"overhead_ms":{ms(own)},"bytes_in":{"null" if size is None else size},"bytes_out":{sent}'
-        )
+        tokens = ""
         if usage is not None:
-            line += f',"tokens_in":{usage.tokens_in},"tokens_out":{usage.tokens_out},"tokens_cached":{usage.tokens_cached}'
-        if len(trail.attempts) > 1 or trail.model_requested is not None or trail.degraded:
-            line += self._particulars(trail)
-        if trail.reason is not None:
-            line += _retries(request)
-        self._take(line + (tail or self._tail(request, ctx, status, outcome, cell)))
+            tokens = (
+                f',"tokens_in":{_digits(usage.tokens_in)},"tokens_out":{_digits(usage.tokens_out)},'
+                f'"tokens_cached":{_digits(usage.tokens_cached)}'
+            )
+        requested = "" if trail.model_requested is None else self._requested(trail.model_requested)
+        more = "" if trail.reason is None else _retries(request)
+        if trail.degraded or len(trail.attempts) > 1:
+            more = self._particulars(trail) + more
+        self._take(
+            f'{self._stamp}{_MILLIS[int((time - now) * 1000)]}{ctx.request_id}","duration_ms":{ms(total)},'
+            f'"overhead_ms":{ms(total if upstream is None else total - upstream)},'
+            f'"bytes_in":{"null" if size is None else _digits(size)},"bytes_out":{_digits(sent)}'
+            f"{tokens}{requested}{more}{cell.tail or self._tail(request, ctx, status, outcome, cell)}"
+        )
 
     def _take(self, line: str) -> None:
         self._lines.append(line)
@@ -137,15 +130,23 @@ class RequestLog:
         elif self._timer is None:
             self._timer = self._loop.call_later(FLUSH, self.flush)
 
+    def _requested(self, model: str) -> str:
+        """The model that a caller named, as a member. The names are few, so each is encoded once."""
+        if len(model) > _NAME:
+            model = model[:_NAME]
+        known = self._models.get(model)
+        if known is None:
+            if len(self._models) >= _TEXTS:
+                self._models.clear()
+            known = self._models[model] = f',"model_requested":{codec.encode(model).decode()}'
+        return known
+
     def _particulars(self, trail: Trail) -> str:
         """What one request has that others of its cell may not have."""
         part = ""
-        text = self._text
-        if trail.model_requested is not None:
-            part = f',"model_requested":{text(trail.model_requested[:_NAME])}'
         if len(trail.attempts) > 1:
-            attempts = [f"[{text(a.provider)},{text(a.model)},{text(a.outcome)},{ms(a.seconds)}]" for a in trail.attempts]
-            part += f',"attempts":[{",".join(attempts)}]'
+            told = [f"{codec.encode([a.provider, a.model, a.outcome])[:-1].decode()},{ms(a.seconds)}]" for a in trail.attempts]
+            part = f',"attempts":[{",".join(told)}]'
         if trail.degraded:
             part += f',"degraded":{codec.encode(trail.degraded).decode()}'
         return part
@@ -181,17 +182,6 @@ class RequestLog:
             cell.tail = tail
         return tail
 
-    def _text(self, value: str | None) -> str:
-        """`value` as JSON text. The values are few (routes, models, reasons), so each is encoded once."""
-        if value is None:
-            return "null"
-        known = self._texts.get(value)
-        if known is None:
-            if len(self._texts) >= _TEXTS:
-                self._texts.clear()
-            known = self._texts[value] = codec.encode(value).decode()
-        return known
-
     def subject(self, user_id: str) -> str:
         """A user as the log names them: a keyed digest of the id."""
         return hashlib.blake2b(user_id.encode(), key=self._pepper[:64], digest_size=8).hexdigest()
@@ -206,6 +196,10 @@ class RequestLog:
             self._lines.clear()
             self._size = 0
             self._write(data)
+
+
+def _digits(number: int) -> str:
+    return _NUMBERS[number] if 0 <= number < _FEW else str(number)
 
 
 def _retries(request: Request) -> str:

@@ -23,8 +23,11 @@ def ms(seconds: float | None) -> str:
     """Seconds as milliseconds with two places; a step that did not run took 0."""
     if seconds is None or seconds < 0.0:  # what is left when a step's own waits are taken off may be less than nothing
         return "0.00"
+    units = int(seconds * _UNITS)
+    if units < 2000:
+        return _SHORT[units]
     units = int(seconds * _UNITS + 0.5)
-    return _SHORT[units] if units < 2000 else str(units // 100) + _PARTS[units % 100]
+    return str(units // 100) + _PARTS[units % 100]
 
 
 def acceptable_id(text: str) -> bool:

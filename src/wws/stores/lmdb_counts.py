@@ -40,13 +40,12 @@ _LOOK_EVERY: Final = 4096
 class _Count:
     """One count as it is after the last `take`. What is to be stored of it is in the file when the turn has ended."""
 
-    __slots__ = ("_expires", "_limit", "_raw", "_state", "_window", "pending")
+    __slots__ = ("_expires", "_raw", "_state", "_window", "pending")
 
     def __init__(self, raw: bytes, state: bytes | None) -> None:
         self._raw = raw
         self._state = state  # GCRA's, while there is no window
         self._window: Window | None = None
-        self._limit = 0
         self._expires = 0.0
         self.pending = False
 
@@ -60,12 +59,12 @@ class _Count:
         decision = counted.take(now, limit, period, cost)
         if counted.changed:
             counted.changed = False
-            self._limit, self._expires, self.pending = limit, now + decision[3], True
+            self._expires, self.pending = now + decision[3], True
         return decision
 
     def _by_burst(self, limit: int, period: float, cost: int, now: float, burst: int) -> Decision:
         if self._window is not None:  # the limit has been changed
-            self._state, self._window = self._window.packed(self._limit), None
+            self._state = self._window = None
         decision, new = gcra.take(self._state, now, limit, period, burst, cost)
         if new is not None:
             self._state, self._expires, self.pending = new, now + decision[3], True
@@ -73,7 +72,7 @@ class _Count:
 
     def put(self, txn: lmdb.Transaction[bytes]) -> None:
         """Writes it."""
-        state = self._state if self._window is None else self._window.packed(self._limit)
+        state = self._state if self._window is None else self._window.packed()
         txn.put(self._raw, EXPIRES.pack(self._expires) + (state or b""))
 
 

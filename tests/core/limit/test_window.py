@@ -274,3 +274,34 @@ def test_giving_back_with_a_clock_that_differs() -> None:
 
 def test_nothing_to_give_back() -> None:
     assert window.give(None, BASE, 5, 60.0) is None
+
+
+@given(
+    limit=st.sampled_from([1, 3, 60, 65_535, 65_536, 10**6]),
+    period=PERIODS,
+    steps=st.lists(
+        st.tuples(st.sampled_from(["take", "take", "take", "give"]), st.floats(-200, 400), st.floats(0, 1)),
+        min_size=1,
+        max_size=40,
+    ),
+)
+@settings(max_examples=300, deadline=None)
+def test_a_window_that_is_kept_is_the_one_that_is_stored_each_time(
+    limit: int, period: int, steps: list[tuple[str, float, float]]
+) -> None:
+    """Whatever the clock does: the same decisions, and the same bytes whenever there is something to store."""
+    kept, state, now = window.Window(), None, float(BASE)
+    for operation, gap, share in steps:
+        now += gap * period / 60
+        cost = max(1, int(limit * share))
+        kept.changed = False
+        if operation == "take":
+            decision, new = window.take(state, now, limit, period, cost)
+            assert kept.take(now, limit, period, cost) == decision
+        else:
+            new = window.give(state, now, limit, period, cost)
+            kept.give(now, limit, period, cost)
+        assert kept.changed is (new is not None)
+        if new is not None:
+            assert kept.packed() == new
+            state = new

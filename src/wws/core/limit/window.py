@@ -88,6 +88,9 @@ class Window:
         """
         if not 0 < cost <= limit or limit > MAX_LIMIT:
             raise ValueError(f"a cost of {cost} can never be admitted under a limit of {limit}")
+        layout = _SHORT if limit <= _SHORT_MOST else _LONG
+        if layout is not self._layout:
+            self._convert(layout)
         index = int(now * BUCKETS / period)
         gone, total = index - self._newest, self._total
         if gone >= KEPT:
@@ -112,12 +115,15 @@ class Window:
         self._newest, self._total, self.changed = index, total + cost, True
         return _new(Decision, (True, left, 0.0, (index + KEPT) * period / BUCKETS - now))
 
-    def give(self, now: float, period: float, cost: int = 1) -> None:
+    def give(self, now: float, limit: int, period: float, cost: int = 1) -> None:
         """Gives back the `cost` that was counted at `now`.
 
         What has left the window since is not there to give back. It is taken from the bucket of `now`, or from those nearest
         to it, the newer ones first, when the counting clock and this one differ.
         """
+        layout = _SHORT if limit <= _SHORT_MOST else _LONG
+        if layout is not self._layout:
+            self._convert(layout)
         at = min(int(now * BUCKETS / period) - self._newest + BUCKETS, BUCKETS)
         if at < 0 or not self._total:
             return
@@ -130,32 +136,33 @@ class Window:
         self._older = None
         self.changed = True
 
-    def packed(self, limit: int) -> bytes:
-        """The state to store, in the width of `limit`, which may have been changed: what does not fit is cut."""
-        layout = _SHORT if limit <= _SHORT_MOST else _LONG
-        if layout is _SHORT and self._total > _SHORT_MOST:
-            self._counts = [min(count, _SHORT_MOST) for count in self._counts]
-            self._total = sum(self._counts)
-            self._older = None
-        counts, older = self._counts, self._older
-        if older is None or layout is not self._layout:
+    def packed(self) -> bytes:
+        """The state to store."""
+        layout, counts, older = self._layout, self._counts, self._older
+        if older is None:
             older = self._older = layout.older(*counts[:BUCKETS])
-            self._layout = layout
         return layout.write(self._newest, self._total, older, counts[BUCKETS])
+
+    def _convert(self, layout: _Layout) -> None:
+        """The limit may have been changed: counts become what its width can hold."""
+        most = _SHORT_MOST if layout is _SHORT else MAX_LIMIT
+        self._counts = [min(count, most) for count in self._counts]
+        self._total = sum(self._counts)
+        self._layout, self._older = layout, None
 
 
 def take(state: bytes | None, now: float, limit: int, period: float, cost: int = 1) -> tuple[Decision, bytes | None]:
     """`Window.take` on what is stored: the decision and the state to store, None when nothing changes."""
     window = Window(state)
     decision = window.take(now, limit, period, cost)
-    return decision, window.packed(limit) if window.changed else None
+    return decision, window.packed() if window.changed else None
 
 
 def give(state: bytes | None, now: float, limit: int, period: float, cost: int = 1) -> bytes | None:
     """`Window.give` on what is stored: the state to store, None when nothing changes."""
     window = Window(state)
-    window.give(now, period, cost)
-    return window.packed(limit) if window.changed else None
+    window.give(now, limit, period, cost)
+    return window.packed() if window.changed else None
 
 
 def _refused(counts: list[int], now: float, index: int, limit: int, period: float, cost: int) -> Decision:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from wws.admin.access import Access
+from wws.admin.access import Access, on_loopback
 from wws.admin.answers import NotDone
 from wws.http import Request
 from wws.project.secret import Secret
@@ -44,3 +44,15 @@ def test_a_reload_brings_another_token() -> None:
     assert access.who(request("Bearer a-renewed-admin-token")).name == "admin"
     with pytest.raises(NotDone):
         access.who(request("Bearer a-long-enough-token"))
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:8788", "localhost:8788", "[::1]:8788", "127.8.8.8:1"])
+def test_a_listener_on_loopback(listen: str) -> None:
+    assert on_loopback(listen)
+
+
+@pytest.mark.parametrize(
+    "listen", ["0.0.0.0:8788", "[::]:8788", "10.0.0.5:8788", "unix:/run/admin.sock", "admin.internal:80", ""]
+)
+def test_a_listener_elsewhere(listen: str) -> None:
+    assert not on_loopback(listen)

@@ -45,9 +45,9 @@ class World:
         self.gateway = Gateway(make_env())
         self.tally = Tally()
         self.gathered = Gathered(Metrics(self.tally, "v-1"))
-        dashboard = Dashboard(self.gather, self.gathered.status, lambda: "local", None, lambda: 0.0)
-        api = Api(Access(dict), None, Tails(self.gather), lambda: 1024)
-        self.admin = Admin(self.gateway, self.gathered, api, dashboard)
+        self.dashboard = Dashboard(self.gather, self.gathered.status, lambda: "local", None, lambda: 0.0)
+        self.api = Api(Access(dict), None, Tails(self.gather), lambda: 1024)
+        self.admin = Admin(self.gateway, self.gathered, self.api, self.dashboard)
         add(self.tally, call())
 
     async def gather(self, what: str, value: object) -> list[Any]:
@@ -120,3 +120,21 @@ async def test_what_cannot_be_gathered_is_503_and_health_goes_on() -> None:
     response = await world.ask("/metrics")
     assert (response.status, response.body) == (503, b"the other process is gone\n")
     assert (await world.ask("/healthz")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("authority", "status"),
+    [("localhost:8788", 200), ("127.0.0.1:8788", 200), ("[::1]:8788", 200), ("wws.localhost", 200), ("evil.example:8788", 421),
+     ("127.0.0.1.evil.example", 421), ("localhost.evil.example:8788", 421), ("10.0.0.1:8788", 421)],
+)  # fmt: skip
+async def test_a_listener_on_loopback_answers_to_its_own_names_only(authority: str, status: int) -> None:
+    world = World()
+    admin = Admin(world.gateway, world.gathered, world.api, world.dashboard, private=True)
+    for path in ("/metrics", "/api/versions"):
+        answer = await admin(Request("GET", path, authority=authority))
+        assert (answer.status == 421) == (status == 421)
+
+
+async def test_a_listener_elsewhere_answers_to_any_name() -> None:
+    world = World()
+    assert (await world.admin(Request("GET", "/metrics", authority="gateway.internal"))).status == 200

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from hashlib import blake2b, sha256
 from hmac import compare_digest
+from ipaddress import ip_address
 from typing import NamedTuple
 
 from wws.admin.answers import NotDone
 from wws.http import Request
 from wws.project.secret import Secret
 
-__all__ = ["Access", "Who"]
+__all__ = ["Access", "Who", "is_loopback", "on_loopback"]
 
 _CHALLENGE = 'Bearer realm="wws-admin"'
+
+
+def is_loopback(authority: str) -> bool:
+    """Whether a host, with a port or none, is this machine's own name or address. RFC 6761 section 6.3: names below
+    `localhost` are that."""
+    host = authority.rpartition(":")[0] if re.search(r":\d+$", authority) and not authority.endswith("]") else authority
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def on_loopback(listen: str) -> bool:
+    """Whether a listener is for this machine alone. One on a unix socket is, too, and is reached by no page."""
+    return not listen.startswith("unix:") and is_loopback(listen)
 
 
 class Who(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from wws.admin.access import Access
+from wws.admin.access import Access, on_loopback
 from wws.admin.api import Api
 from wws.admin.app import Admin
 from wws.admin.audit import Audit
@@ -35,4 +35,4 @@ def operating(serving: Serving, control: Control) -> Admin:
         control.gather, control.status, lambda: current().release, ledger_file(started.store_url, started.home), time
     )
     api = Api(access, deployments, Tails(control.gather), lambda: current().admin.bundle_limit)
-    return Admin(process.application, control, api, dashboard)
+    return Admin(process.application, control, api, dashboard, private=on_loopback(str(current().server.admin or "")))

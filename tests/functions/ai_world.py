@@ -136,7 +136,10 @@ class World:
         asked = {"model": model, "messages": [{"role": "user", "content": "Hello"}], **members}
         if stream:
             asked["stream"] = True
-        request = Request("POST", "/v1/chat/completions", body=json.dumps(asked))
+        return await self.post(Request("POST", "/v1/chat/completions", body=json.dumps(asked)), mode, patience)
+
+    async def post(self, request: Request, mode: str = "stream", patience: float = 60.0) -> Response:
+        """One request as it is. Raises `Refusal`."""
         now = self.clock.monotonic()
         self.trail = Trail(now)
         context = Context("request-1", now + patience, self.trail, self.background)

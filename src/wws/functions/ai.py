@@ -20,8 +20,6 @@ from wws.http import Request, Response
 
 __all__ = ["relay_ai"]
 
-_LARGE: Final = 4096
-"""Bytes of a body from which it pays to cut it by C of our own."""
 _MODELS: Final = "models"
 
 
@@ -83,19 +81,24 @@ def _relayed(kind: str, body: bytes, request: Request, setup: Setup, ctx: Contex
 
 
 def _read(kind: str, body: bytes, request: Request, depth: int) -> chat.Chat:
-    try:
-        members = codec.split_within(body, depth) if len(body) > _LARGE else None
-        if members is None:
-            if not within_depth(body, depth):
-                raise Refusal("body_too_deep", f"The body is nested more than {depth} levels deep.")
-            members = codec.split(body)
-    except ValueError:
-        raise Refusal("invalid_json") from None
+    members = codec.split_within(body, depth)
+    if members is None:
+        members = _members(body, depth)
     hint = request.headers.first.get(b"x-task-type")
     call = chat.read(members, kind, hint, len(body))  # type: ignore[arg-type]  # _kind gives its kinds
     if isinstance(call, Fault):
         raise Refusal(call.code, call.message, param=call.param)
     return call
+
+
+def _members(body: bytes, depth: int) -> chat.Members:
+    """Those of a body of which it takes a closer look to tell whether it is too deep, or no JSON."""
+    try:
+        if not within_depth(body, depth):
+            raise Refusal("body_too_deep", f"The body is nested more than {depth} levels deep.")
+        return codec.split(body)
+    except ValueError:
+        raise Refusal("invalid_json") from None
 
 
 # models

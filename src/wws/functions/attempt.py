@@ -64,8 +64,8 @@ def _judged(response: Response, body: bytes, assembled: bool, upstream: Upstream
             upstream.plain_only = True
             return None
         return of_verdict(verdict)
-    trail.usage = usage.from_answer(body)
-    trail.model = usage.served_model(body) or upstream.ref.model
+    trail.usage, model = usage.told(body)
+    trail.model = model or upstream.ref.model
     fields = hygiene.from_provider(response.headers.raw)
     if b"content-type" not in response.headers.first:
         fields.append(_JSON)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from wws import codec
+from wws import codec, codec_c
 from wws.bindings import Verdict
 from wws.core.resilience.wait import retry_after
 from wws.core.wire import complaint as complaints
@@ -22,12 +22,15 @@ _GOOD: Final = (
     b'"object":"list"', b'"object": "list"', b'"data":[',
 )  # fmt: skip
 _HEAD: Final = 1024
+_quick: Final = codec_c.good
 _ANSWER: Final = frozenset({"choices", "data", "content", "object", "type", "embedding"})
 _FINISH: Final = (b'"finish_reason":"', b'"finish_reason": "')
 
 
 def good(body: bytes) -> bool:
     """Whether the body of a 2xx is plainly an answer, but for a finish reason that may be an error (`finished`)."""
+    if _quick is not None:
+        return _quick(body)
     head = body if len(body) <= _HEAD else body[:_HEAD]
     if head.partition(b'"error"')[1]:  # cheaper than `find`, for texts as short as this
         return False

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from wws import codec
+from wws import codec, codec_c
 from wws.core.trail import Usage
 
-__all__ = ["from_answer", "read", "served_model"]
+__all__ = ["from_answer", "read", "served_model", "told"]
 
 MAX_MODEL: Final = 200
 """Bytes of a model's name. The longest in the providers' lists are about 60."""
@@ -20,6 +20,7 @@ _NAMES_REMEMBERED: Final = 1024
 _names: Final[dict[bytes, str]] = {}
 _NEAR: Final = 1024
 """Bytes at an answer's beginning that have its model, and at its end that have its usage, unless it is an unusual one."""
+_quick: Final = codec_c.told
 _new: Final = tuple.__new__  # the constructor of a NamedTuple costs three times as much, and this runs for every request
 
 
@@ -46,6 +47,12 @@ def read(usage: object) -> Usage | None:
     details = usage.get("prompt_tokens_details")
     cached = _count(details, "cached_tokens") if isinstance(details, dict) else 0
     return _new(Usage, (_count(usage, "prompt_tokens"), _count(usage, "completion_tokens"), cached))
+
+
+def told(body: bytes) -> tuple[Usage | None, str | None]:
+    """The usage and the model that a plain JSON answer states: `from_answer` and `served_model`."""
+    known = None if _quick is None else _quick(body, Usage)
+    return known if known is not None else (from_answer(body), served_model(body))
 
 
 def from_answer(body: bytes) -> Usage | None:

@@ -9,8 +9,8 @@ from pathlib import Path
 __all__ = ["needed"]
 
 PACKAGE = "wws"
-_NOT_AT_THE_EDGE = frozenset({"wws.codec_native"})
-"""Imported only where msgspec is installed."""
+_NOT_AT_THE_EDGE = frozenset({"wws._json", "wws.codec_native"})
+"""Imported only where there is a C compiler, and msgspec."""
 
 
 def needed(entries: Iterable[str], root: Path) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Coroutine
 from typing import Any
 
@@ -40,6 +41,37 @@ async def test_what_waits_for_nothing_is_done_at_once() -> None:
 
     test = asyncio.current_task()
     assert Ran(app()).ends == [(RESPONSE, None)]
+
+
+async def test_what_is_done_is_gone_without_the_collector() -> None:
+    """With it would wait its answer, and its request's body: megabytes of each, until the collector comes round."""
+
+    async def at_once() -> Response:
+        return RESPONSE
+
+    async def later() -> Response:
+        return await first or RESPONSE
+
+    async def as_a_task() -> Response:
+        await asyncio.sleep(0)
+        return RESPONSE
+
+    async def fails() -> Response:
+        raise ValueError("no")
+
+    gc.collect()
+    gc.disable()
+    try:
+        for app in (at_once, later, as_a_task, fails):
+            first = answer()
+            ends: list[object] = []
+            Run(app(), asyncio.get_running_loop(), lambda response, _, ends=ends: ends.append(response)).resume(None)  # type: ignore[misc]
+            first.set_result(RESPONSE)
+            await settle()
+            assert ends == [None if app is fails else RESPONSE]
+            assert [one for one in gc.get_objects() if type(one) is Run] == []
+    finally:
+        gc.enable()
 
 
 async def test_what_raises_at_once() -> None:

@@ -105,7 +105,7 @@ class Run:
         self._begun = False  # the task has run at least once
         self._response: Response | None = None
         self._error: BaseException | None = None
-        self._way = self._followed()
+        self._way: Coroutine[Any, Any, None] | None = self._followed()
 
     async def _followed(self) -> None:
         """The coroutine to its end, where it stays: one that returns to `send` does so by an exception, which costs more."""
@@ -123,7 +123,8 @@ class Run:
         While no task is made there is no current task: `asyncio.timeout` must not be the first thing that is awaited.
         """
         self._answer = None
-        self._wait(self._way.send(value))
+        if self._way is not None:
+            self._wait(self._way.send(value))
 
     def fail(self, answer: Answer, error: BaseException) -> None:
         """`answer` will not come, if it is still waited for."""
@@ -132,14 +133,18 @@ class Run:
 
     def _throw(self, error: BaseException) -> None:
         self._answer = None
-        self._wait(self._way.throw(error))
+        if self._way is not None:
+            self._wait(self._way.throw(error))
 
     def _wait(self, yielded: Any) -> None:
         if isinstance(yielded, Answer):
             self._answer = yielded
             yielded.awaited_by(self)
         elif yielded is _END:
-            self._done(self._response, self._error)
+            # It and this hold each other, and would wait for the collector, the answer with them.
+            self._way = None
+            error, self._error = self._error, None
+            self._done(self._response, error)
         else:
             self._begun = False
             self._task = self._loop.create_task(carry(self._coro, yielded, self._begins))
@@ -151,11 +156,13 @@ class Run:
     def _ended(self, task: asyncio.Task[Response]) -> None:
         if task.cancelled():
             if self._begun:
+                self._way = None
                 self._done(None, asyncio.CancelledError())
             else:  # cancelled in the turn it was made: the coroutine, which runs already, has not heard of it
                 self._task = None
                 self._throw(asyncio.CancelledError())
             return
+        self._way = None
         error = task.exception()
         if error is None:
             self._done(task.result(), None)

@@ -15,8 +15,9 @@ test: .venv/dev.stamp .venv/run.stamp  ## every test
 
 edge-test: .venv/dev.stamp .venv/run.stamp edge-runtimes  ## the scenarios on the edge runtimes themselves, and the folder that is deployed there
 	WWS_SCENARIO_HOSTS=workerd,deno $(BIN)/pytest -q -p no:randomly tests/scenarios edge/tests
-	cd edge && node core.mjs .packages
-	@if $(PYTHON313) -c "" 2>/dev/null; then $(PYTHON313) -I edge/core.py edge/.packages; else echo "no $(PYTHON313) here: the core was not tried on it"; fi
+	cd edge && node core.mjs pyodide .packages # CPython 3.14 and 3.13 as Pyodide has them, so every machine can
+	cd edge && node core.mjs pyodide-313 .packages
+	@if $(PYTHON313) -c "" 2>/dev/null; then $(PYTHON313) -I edge/core.py edge/.packages; else echo "no $(PYTHON313) here: 3.13 was tried in Pyodide alone"; fi
 
 edge-figures: .venv/dev.stamp .venv/run.stamp edge-runtimes  ## what the gateway costs on workerd; writes docs/platforms.md
 	$(BIN)/python -m edge.figures

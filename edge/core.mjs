@@ -1,7 +1,7 @@
-// The unit tests of `core` under Pyodide, by core.py: `node core.mjs PACKAGES [pytest's arguments]`.
-import { loadPyodide } from "pyodide";
-
-const [packages, ...given] = process.argv.slice(2);
+// The unit tests of `core` under Pyodide, by core.py: `node core.mjs PYODIDE PACKAGES [pytest's arguments]`.
+// PYODIDE is the name of the npm package: `pyodide` has Python 3.14, `pyodide-313` Python 3.13.
+const [pyodide, packages, ...given] = process.argv.slice(2);
+const { loadPyodide } = await import(pyodide);
 const py = await loadPyodide();
 for (const [place, folder] of [["/repo", new URL("..", import.meta.url).pathname], ["/packages", packages]]) {
   py.FS.mkdirTree(place);

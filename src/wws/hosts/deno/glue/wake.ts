@@ -4,6 +4,7 @@ export class Wake {
   turn = () => {}; // Python's own, from its start on
   rung = () => {};
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #next: ReturnType<typeof setImmediate> | undefined;
 
   soon(): void {
     queueMicrotask(this.turn);
@@ -11,6 +12,8 @@ export class Wake {
 
   later(milliseconds: number): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(this.rung, milliseconds);
+    clearImmediate(this.#next);
+    if (milliseconds > 0) this.#timer = setTimeout(this.rung, milliseconds);
+    else this.#next = setImmediate(this.rung); // a timer of 0 ms takes 2
   }
 }

@@ -12,6 +12,7 @@ import pytest
 from tests.e2e.ask import ask
 from tests.e2e.crowd import CROWD, crowd
 from tests.e2e.neighbours import Neighbours
+from tests.e2e.program import until
 from tests.edge.deno import DENO, MODULES, OPTIONS, environment
 from tests.project.functions.write import write
 from tests.scenarios.functions import FILES
@@ -80,6 +81,43 @@ def test_two_processes_on_one_database_count_together(tmp_path: Path, neighbours
                 assert ask(first.url, "/private/page", token=token).status == 200
             assert crowd([first.url, second.url], "/five/things", tokens) == [{200: 5, 429: CROWD - 5}] * len(tokens)
         assert '"degraded"' not in first.output + second.output, "a locked file is waited for, and no process counts alone"
+
+
+CRONS = """\
+name = "crons"
+[limits]
+default = "100000/min"
+[[kv_namespaces]]
+binding = "RUNS"
+[triggers]
+crons = ["* * * * *", { cron = "0 3 * * 1", function = "weekly" }]
+"""
+JOBS = {
+    "often.py": """
+        async def scheduled(event, env, ctx):
+            ran = await env.RUNS.get("often") or ""
+            await env.RUNS.put("often", ran + f"{event.cron} {event.scheduled_time.second};")
+    """,
+    "weekly.py": """
+        async def scheduled(event, env, ctx):
+            await env.RUNS.put("weekly", event.cron)
+    """,
+    "ran.py": """
+        from wws import Response
+        async def fetch(request, env, ctx):
+            return Response.json([await env.RUNS.get("often"), await env.RUNS.get("weekly")])
+    """,
+}
+
+
+def test_the_platform_s_clock_runs_a_function_in_one_of_two_processes(tmp_path: Path) -> None:
+    """It takes up to a minute: nothing but the platform's own clock is asked."""
+    for name in ("first", "second"):
+        write(tmp_path / name / "functions", JOBS)
+    shared = {"WWS_KV": str(tmp_path / "kv.sqlite3")}
+    with DenoHost(tmp_path / "first", CRONS, shared) as first, DenoHost(tmp_path / "second", CRONS, shared) as second:
+        assert until(lambda: all(ask(first.url, "/ran").json), "a tick", 70.0)
+        assert ask(second.url, "/ran").json == ["* * * * * 0;", "* * * * *"], "every function with a handler, each once"
 
 
 def test_a_secret_that_is_missing_is_named(tmp_path: Path) -> None:

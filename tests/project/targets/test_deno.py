@@ -63,7 +63,7 @@ def refused(folder: Path, toml: str) -> dict[str, str]:
 def test_what_deno_is_told(tmp_path: Path) -> None:
     told = json.loads((built(tmp_path) / "deno.json").read_text())
     assert told["imports"] == {"pyodide": "npm:pyodide@314.0.7"}
-    assert told["unstable"] == ["kv", "no-legacy-abort"]
+    assert told["unstable"] == ["cron", "kv", "no-legacy-abort"]
     assert told["deploy"]["build"] == "deno task snapshot"
     assert told["deploy"]["runtime"] == {"type": "dynamic", "entrypoint": "main.ts", "memoryLimit": 768}
     for name in ("snapshot", "start", "keys"):
@@ -131,11 +131,37 @@ def test_what_the_platform_does_not_have_is_told_at_once(tmp_path: Path) -> None
     assert "nothing of this machine" in found["origin.url"]
 
 
-def test_what_is_not_there_yet_is_told_too(tmp_path: Path) -> None:
-    hello = "async def scheduled(event, env, ctx):\n    return None\n"
-    (tmp_path / "functions").mkdir()
-    (tmp_path / "functions" / "hourly.py").write_text(hello)
-    assert "no crons" in refused(tmp_path, TOML + '[triggers]\ncrons = ["0 * * * *"]\n')["triggers.crons"]
+def _cleanup(folder: Path) -> None:
+    (folder / "functions").mkdir()
+    (folder / "functions" / "cleanup.py").write_text("async def scheduled(event, env, ctx):\n    return None\n")
+
+
+def test_crons_stand_where_the_platform_looks_for_them(tmp_path: Path) -> None:
+    _cleanup(tmp_path)
+    folder = built(tmp_path, TOML + '[triggers]\ncrons = ["*/5 * * * *", { cron = "0 3 * * 1-5", function = "cleanup" }]\n')
+    assert (folder / "crons.ts").read_text().splitlines()[1:] == [
+        'import { tick } from "./ticks.ts";',
+        "",
+        'Deno.cron("wws 1", "*/5 * * * *", () => tick("*/5 * * * *"));',
+        'Deno.cron("wws 2", "0 3 * * MON,TUE,WED,THU,FRI", () => tick("0 3 * * 1-5"));',
+    ]
+    assert "cron" in json.loads((folder / "deno.json").read_text())["unstable"]
+    assert "Deno.cron" not in (built(tmp_path) / "crons.ts").read_text()
+
+
+@pytest.mark.parametrize(
+    ("cron", "words"),
+    [
+        ('"0 0 1 * MON"', "a day of the month and a day of the week"),
+        ('"0 0 L * *"', "L is read in different ways"),
+        ('"0 0 * * 5#3"', "5#3 is read in different ways"),
+        ('"0 0 0 * * *"', "with seconds; allowed here: five fields"),
+        ('{ cron = "0 3 * * *", timezone = "Europe/Berlin" }', "by the clock of Europe/Berlin"),
+    ],
+)
+def test_crons_that_mean_something_else_there_are_refused(tmp_path: Path, cron: str, words: str) -> None:
+    _cleanup(tmp_path)
+    assert words in refused(tmp_path, f"{TOML}[triggers]\ncrons = [{cron}]\n")["triggers.crons[0]"]
 
 
 def test_an_address_of_a_network_of_one_s_own_is_reached(tmp_path: Path) -> None:

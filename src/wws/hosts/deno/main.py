@@ -16,12 +16,13 @@ from wws.bindings import SystemClock
 from wws.errors import ConfigError
 from wws.hosts.deno.border import Border
 from wws.hosts.deno.counter import DenoCounter
-from wws.hosts.deno.database import DenoDatabase
+from wws.hosts.deno.database import Database, DenoDatabase
 from wws.hosts.deno.dial import DenoDial
 from wws.hosts.deno.exchange import Exchanges
 from wws.hosts.deno.keys import run
 from wws.hosts.deno.kv import DenoKV
 from wws.hosts.deno.loop import EdgeLoop
+from wws.hosts.deno.ticks import run_tick
 from wws.hosts.edge.app import EdgeApp, assemble
 from wws.hosts.edge.bundle import PEPPER, Bundle, read
 from wws.hosts.edge.functions import functions_of
@@ -62,7 +63,7 @@ def start(data: str, glue: Any, wake: Any, secret: Callable[[str], Any]) -> Serv
     exchanges = Exchanges(app, border, loop)
     app.enter(exchanges.keep)
     glue.fetch, glue.leave = pyodide.ffi.create_proxy(exchanges.fetch), pyodide.ffi.create_proxy(exchanges.leave)
-    return Served(app, exchanges)
+    return Served(app, exchanges, DenoDatabase(border), loop)
 
 
 def keys(data: str, glue: Any, wake: Any, secret: Callable[[str], Any], arguments: list[str]) -> Awaitable[Any]:
@@ -105,11 +106,17 @@ def _app(bundle: Bundle, pepper: bytes, border: Border) -> EdgeApp:
 
 
 class Served:
-    """A gateway that answers, until it is told to end."""
+    """A gateway that answers, and runs what is due, until it is told to end."""
 
-    def __init__(self, app: EdgeApp, exchanges: Exchanges) -> None:
+    def __init__(self, app: EdgeApp, exchanges: Exchanges, database: Database, loop: EdgeLoop) -> None:
         self._app = app
         self._exchanges = exchanges
+        self._database = database
+        self._loop = loop
+
+    def tick(self, cron: str) -> Awaitable[None]:
+        """The platform's clock: runs what `[triggers]` has for `cron`."""
+        return self._loop.create_task(run_tick(self._app, self._database, cron, self._exchanges.keep))
 
     async def drain(self, seconds: float) -> None:
         """The end: no longer ready, and waits for what runs behind answers."""

@@ -24,12 +24,13 @@ from wws.hosts.edge.bundle import PEPPER, names, written
 from wws.project.environment import read_environment
 from wws.project.settings import Project
 from wws.project.targets import Built
+from wws.project.targets._crons import by_name
 from wws.project.targets._deno import VERSION, deno
 from wws.project.targets._folder import package, write
 from wws.project.targets._functions import FOLDER as FUNCTIONS
 from wws.project.targets._functions import sources
 from wws.project.targets._limits import Reach, refusals, warnings
-from wws.project.targets._plain import edge_project
+from wws.project.targets._plain import Edge, edge_project
 
 __all__ = ["PYODIDE", "build", "build_here", "deploy", "dev", "load"]
 
@@ -58,6 +59,9 @@ _RUN = {
     "keys": f"run {_PERMISSIONS} keys.ts",
 }
 """Deno's arguments by the name of the task."""
+_CRONS = """\
+// Written by `wws build --target deno`: the platform looks for crons at the top level of a module.
+"""
 _DOCKERFILE = f"""\
 # Written by `wws build --target deno`.
 #   docker build -t gateway . && docker run -p 8787:8787 -v gateway:/data --env-file .env gateway
@@ -122,12 +126,12 @@ def _build(project: Project, out: Path | None, reach: Reach) -> Built:
     edge = edge_project(project.path, os.environ, STORES)
     for refusal in refusals(edge, reach):
         edge.refuse(*refusal)
-    if edge.project.crons:
-        edge.refuse(("triggers", "crons"), "nothing is run by the clock there yet; allowed here: no crons")
+    crons = _crons(edge)
     edge.check()
     bundle = edge.bundle()
     files: dict[str, bytes] = {file.name: file.read_bytes() for file in sorted(_GLUE.iterdir())}
     files[_MARK] = _json(configuration())
+    files["crons.ts"] = _crons_module(crons).encode()
     files["bundle.json"] = _json(written(bundle))
     functions = {f"{FUNCTIONS}/{path}": text for path, text in sources(edge.project.functions).items()}
     files["python.zip"] = archive({**package([ENTRY]), **functions})
@@ -147,13 +151,33 @@ def _build(project: Project, out: Path | None, reach: Reach) -> Built:
     return Built(folder, bundle.policy.version, len(files), size, tuple(notes))
 
 
+def _crons(edge: Edge) -> dict[str, str]:
+    """The project's expressions, and how the platform writes each."""
+    found = {}
+    for index, one in enumerate(edge.project.crons):
+        if len(one.cron.split()) != 5:
+            continue  # with seconds: refused already
+        try:
+            found[one.cron] = by_name(one.cron)
+        except ValueError as error:
+            edge.refuse(("triggers", "crons", index), f'found "{one.cron}": {error}')
+    return found
+
+
+def _crons_module(crons: Mapping[str, str]) -> str:
+    lines = [
+        f'Deno.cron("wws {number}", "{named}", () => tick("{cron}"));\n' for number, (cron, named) in enumerate(crons.items(), 1)
+    ]
+    return _CRONS + "".join(['import { tick } from "./ticks.ts";\n\n', *lines] if lines else [])
+
+
 def configuration() -> dict[str, Any]:
     """deno.json (docs.deno.com/runtime/fundamentals/configuration), with the settings of Deno Deploy in it."""
     return {
         "nodeModulesDir": "auto",
         "imports": {"pyodide": f"npm:pyodide@{PYODIDE}"},
         # The second: a request is aborted when its client leaves, and not when it is answered.
-        "unstable": ["kv", "no-legacy-abort"],
+        "unstable": ["cron", "kv", "no-legacy-abort"],
         "fmt": {"lineWidth": 130},
         "tasks": {name: f"deno {arguments}" for name, arguments in _RUN.items()},
         "deploy": {

@@ -1,8 +1,10 @@
 // Written by `wws build --target deno`. Serves the gateway: `WWS_LISTEN` (host:port) and `WWS_KV` (a file) are for a machine of
 // one's own; on Deno Deploy both are left out.
+import "./crons.ts";
 import { Border } from "./border.ts";
 import { opened } from "./database.ts";
 import { bundle, environment, gateway, started } from "./python.ts";
+import { ready } from "./ticks.ts";
 import { Wake } from "./wake.ts";
 
 const GRACE = 4; // seconds for what runs behind answers: Deno Deploy ends a process 5 s after SIGINT
@@ -15,6 +17,8 @@ if (typeof served === "string") {
   console.error(`error: this deployment cannot serve:\n${served}`);
   Deno.exit(1);
 }
+
+ready((cron) => served.tick(cron));
 
 const [hostname, port] = listen ? [listen.slice(0, listen.lastIndexOf(":")), listen.slice(listen.lastIndexOf(":") + 1)] : [];
 const server = Deno.serve({

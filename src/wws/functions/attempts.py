@@ -235,7 +235,7 @@ class _Attempts:
             trail.attempts.append(Attempt(ref.provider, ref.model, result.error_type, spent))
         else:
             trail.attempts.append(_new(Attempt, (ref.provider, ref.model, "ok", spent)))
-            trail.provider = ref.provider
+            trail.provider = upstream.provider.name
             trail.model = trail.model or ref.model
             if not isinstance(result.body, bytes):
                 return

@@ -19,7 +19,7 @@ edge-test: .venv/dev.stamp .venv/run.stamp edge-runtimes  ## the scenarios on th
 	cd edge && node core.mjs pyodide-313 .packages
 	@if $(PYTHON313) -c "" 2>/dev/null; then $(PYTHON313) -I edge/core.py edge/.packages; else echo "no $(PYTHON313) here: 3.13 was tried in Pyodide alone"; fi
 
-edge-figures: .venv/dev.stamp .venv/run.stamp edge-runtimes  ## what the gateway costs on workerd; writes docs/platforms.md
+edge-figures: .venv/dev.stamp .venv/run.stamp edge-runtimes  ## what the gateway costs on workerd and Deno; writes docs/platforms.md
 	$(BIN)/python -m edge.figures
 
 edge-runtimes: edge/node_modules/.stamp edge/.packages/.stamp  ## workerd, Deno, Pyodide and wrangler, from npm at the versions of edge/package-lock.json

@@ -1,7 +1,7 @@
-"""Measures what the gateway costs on an edge runtime, and writes the table into docs/platforms.md: `make edge-figures`.
+"""Measures what the gateway costs on the edge runtimes, and writes the tables into docs/platforms.md: `make edge-figures`.
 
-Everything runs on this machine, runtime, neighbours and client, so each figure is the best of several rounds: what others do
-meanwhile only ever adds.
+Each platform is asked the same. Everything runs on this machine, runtime, neighbours and client, so each figure is the best of
+several rounds: what others do meanwhile only ever adds. `python -m edge.figures deno` measures one platform.
 """
 
 from __future__ import annotations
@@ -13,57 +13,61 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from edge.heap import heap_host
+from edge.client import ROUNDS, Client, delays, p50
+from edge.runtimes import RUNTIMES, Running, Runtime, resident
 from tests.e2e.ask import hello
 from tests.e2e.neighbours import Neighbours
-from tests.scenarios.hosts.workerd import WorkerdHost
-from tests.scenarios.project import ENVIRONMENT, project
 from tests.support.provider import Exchange
 
-ROUNDS, ASKED, EVENTS = 5, 100, 60
-PAUSE = 0.02
+EVENTS, PAUSE, STREAMS = 60, 0.02, 5
 PAGE = Path(__file__).parents[1] / "docs" / "platforms.md"
-BEGIN, END = "<!-- figures: workerd -->\n", "<!-- end of figures -->\n"
+END = "<!-- end of figures -->\n"
+COLD, EVENT, HEAP = 0.6, 5.0, 128.0
+"""At most so many seconds from a snapshot, milliseconds for an event, MiB of Python's heap."""
+CHAT = "/v1/chat/completions"
 
 
-def timed(url: str, target: str, token: str | None, body: object, rounds: int = ROUNDS) -> float:
-    """Milliseconds of an exchange over one kept connection: the median of a round, of the best round."""
-    fields = {"Content-Type": "application/json", **({} if token is None else {"Authorization": f"Bearer {token}"})}
-    data = None if body is None else json.dumps(body).encode()
-    connection = HTTPConnection(urlsplit(url).netloc, timeout=20)
-    medians = []
-    for _ in range(rounds):
-        took = []
-        for _ in range(ASKED):
-            started = time.perf_counter()
-            connection.request("GET" if data is None else "POST", target, data, fields)
-            connection.getresponse().read()
-            took.append((time.perf_counter() - started) * 1000)
-        medians.append(statistics.median(took))
-    connection.close()
-    return min(medians)
+class Row(NamedTuple):
+    """`most` None: nothing is promised."""
+
+    words: str
+    value: float
+    unit: str
+    most: float | None = None
+    beside: str = ""
 
 
-def cold(url: str, port: Callable[[], int], stop: Callable[[], None]) -> float:
-    """Seconds from the start of the process to its first answer, whole."""
-    started = time.perf_counter()
-    netloc = f"{urlsplit(url).hostname}:{port()}"
-    connection = HTTPConnection(netloc, timeout=30)
-    connection.request("POST", "/v1/chat/completions", b"{}", {"Content-Type": "application/json"})
-    answer = connection.getresponse()
-    answer.read()
-    took = time.perf_counter() - started
-    connection.close()
-    stop()
-    if answer.status != 401:
-        raise RuntimeError(f"the first answer was {answer.status}")
-    return took
+class Shape(NamedTuple):
+    """An exchange with the gateway, and the same with the neighbour that answers it, where one does."""
+
+    words: str
+    target: str
+    known: bool = False
+    body: object = None
+    status: int = 200
+    direct: tuple[str, str, object] | None = None
+
+
+def shapes(around: Neighbours) -> list[Shape]:
+    """What is asked."""
+    chat = hello(model="main/coder")
+    provider = urlsplit(around.main.url)
+    base, upstream = f"http://{provider.netloc}", {**chat, "model": "coder", "stream": True}
+    open_page, own_page = [(around.origin.url, target, None) for target in ("/open", "/private/page")]
+    return [
+        Shape("a refusal (401)", "/private/page", status=401),
+        Shape("an answer from cache, session and limit checked", "/mine/figures", known=True),
+        Shape("an open page of the origin", "/open", direct=open_page),
+        Shape("a page of the origin, session and limit checked", "/private/page", True, direct=own_page),
+        Shape(
+            "a chat, session and limit checked, put together from a stream", CHAT, known=True, body=chat,
+            direct=(base, f"{provider.path}/chat/completions", upstream),
+        ),
+    ]  # fmt: skip
 
 
 async def stamped(exchange: Exchange) -> None:
@@ -74,123 +78,87 @@ async def stamped(exchange: Exchange) -> None:
         event = b"data: " + json.dumps(chunk).encode() + b"\n\n"
         await exchange.raw(b"%x\r\n%s\r\n" % (len(event), event))
         await asyncio.sleep(PAUSE)
-    done = b"data: [DONE]\n\n"
-    await exchange.raw(b"%x\r\n%s\r\n0\r\n\r\n" % (len(done), done))
+    await exchange.raw(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
 
 
-def delays(url: str, target: str, token: str | None, model: str) -> list[float]:
-    """Milliseconds that each event of a stream took to come."""
-    connection = HTTPConnection(urlsplit(url).netloc, timeout=20)
-    fields = {"Content-Type": "application/json", **({} if token is None else {"Authorization": f"Bearer {token}"})}
-    connection.request("POST", target, json.dumps(hello(model=model, stream=True)).encode(), fields)
-    response = connection.getresponse()
-    took: list[float] = []
-    waiting = b""
-    while piece := response.read1(65536):
-        now = time.monotonic()
-        *events, waiting = (waiting + piece).split(b"\n\n")
-        sent = [json.loads(event[6:])["choices"][0]["delta"]["content"] for event in events if event.startswith(b"data: {")]
-        took += [(now - float(one)) * 1000 for one in sent]
-    connection.close()
-    return took
-
-
-def busy(process: int) -> float:
-    """Seconds of CPU that a process has taken."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def resident(process: int) -> float:
-    """MiB of a process in memory."""
-    for line in Path(f"/proc/{process}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    raise RuntimeError("this system does not tell a process's memory")
-
-
-def measured(around: Neighbours, folder: Path) -> list[tuple[str, str]]:
-    """The rows of the table."""
-    toml = project(around, WorkerdHost.own)
+def measured(runtime: Runtime, around: Neighbours, folder: Path) -> list[Row]:
+    """The rows of a platform's table."""
     rows = []
-    for words, dedicated in (("no snapshot", False), ("a snapshot of the worker, as Cloudflare makes one", True)):
-        with WorkerdHost(folder / f"cold-{dedicated}", toml, ENVIRONMENT, dedicated=dedicated) as host:
-            host.stop()
-            took = [cold(host.url, host.start, host.stop) for _ in range(ROUNDS)]
-        rows.append((f"cold start: process start to first answer, {words}", f"{min(took):.2f} s ({statistics.median(took):.2f})"))
-    with heap_host(WorkerdHost(folder / "warm", toml, ENVIRONMENT, dedicated=True)) as host:
-        token = around.supabase.mint()
-        rows.append(("memory of the process, after the start", f"{resident(host.process):.0f} MiB"))
-        rows += warm(around, host.url, host.process, token)
-        rows += streamed(around, host.url, token)
-        rows.append(("memory of the process, after all this", f"{resident(host.process):.0f} MiB"))
-        rows.append(("of it Python's heap", f"{host.heap():.0f} MiB"))
+    for words, snapshot, most in (("no snapshot", False, None), ("from a memory snapshot", True, COLD)):
+        took = runtime.cold(around, folder / f"cold-{snapshot}", snapshot=snapshot)
+        median = f" (median {statistics.median(took):.2f})"
+        rows.append(Row(f"process start to first answer, {words}", min(took), "s", most, median))
+    token = around.supabase.mint()
+    asked = shapes(around)
+    with runtime.running(around, folder / "warm", disk=False) as host:
+        rows.append(Row("memory of the process, after the start", resident(host.process), "MiB"))
+        rows += [Row(f"added, p50: {shape.words}", added(host, shape, token), "ms", runtime.most) for shape in asked]
+        rows += streamed(around, host, token)
+        rows.append(Row("memory of the process, after all this", resident(host.process), "MiB"))
+        client = Client(host.url)
+        heap = int(client.ask(client.request("/heap"), 200)) / 2**20
+        client.close()
+        rows.append(Row("of it Python's heap", heap, "MiB", HEAP))
+    with runtime.running(around, folder / "disk", disk=True) as host:
+        rows.append(
+            Row("added, p50: the answer from cache, where counts go to this machine's disk", added(host, asked[1], token), "ms")
+        )
     return rows
 
 
-def warm(around: Neighbours, url: str, process: int, token: str) -> list[tuple[str, str]]:
-    """What the gateway adds to an exchange, p50, and the CPU that the runtime takes for it."""
-    chat = hello(model="main/coder")
-    asked: list[tuple[str, tuple[Any, ...], tuple[Any, ...] | None]] = [
-        ("a refusal (401)", (url, "/private/page", None, None), None),
-        ("an answer from cache, session and limit checked", (url, "/mine/figures", token, None), None),
-        ("an open page of the origin", (url, "/open", None, None), (around.origin.url, "/open", None, None)),
-        (
-            "a page of the origin, session and limit checked",
-            (url, "/private/page", token, None),
-            (around.origin.url, "/private/page", None, None),
-        ),
-        (
-            "a chat, session and limit checked, put together from a stream",
-            (url, "/v1/chat/completions", token, chat),
-            (around.main.url, "/chat/completions", None, {**chat, "model": "coder", "stream": True}),
-        ),
-    ]
-    rows = []
-    for words, through, direct in asked:
-        base = timed(*_joined(direct)) if direct else 0.0
-        took = busy(process)
-        added = timed(*through) - base
-        took = (busy(process) - took) / ROUNDS / ASKED * 1000
-        rows.append((f"added, p50: {words}", f"{added:.2f} ms, CPU {took:.2f} ms"))
-    return rows
+def added(host: Running, shape: Shape, token: str) -> float:
+    """Milliseconds of the exchange, less those of the neighbour's own."""
+    direct = 0.0 if shape.direct is None else p50(shape.direct[0], shape.direct[1], token, shape.direct[2])
+    return p50(host.url, shape.target, token if shape.known else None, shape.body, shape.status) - direct
 
 
-def _joined(place: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A base address with a path of its own, and the target below it."""
-    url, target, *rest = place
-    return (url, urlsplit(url).path + target, *rest)
-
-
-def streamed(around: Neighbours, url: str, token: str) -> list[tuple[str, str]]:
-    """What the gateway adds to the way of an event."""
+def streamed(around: Neighbours, host: Running, token: str) -> list[Row]:
+    """The way of an event: through the gateway, and what that is more than without it."""
     around.main.script("stamped", stamped)
-    base = urlsplit(around.main.url).path + "/chat/completions"
-    direct = [delays(around.main.url, base, None, "stamped") for _ in range(3)]
-    through = [delays(url, "/v1/chat/completions", token, "main/stamped") for _ in range(5)]
-    added = min(statistics.median(one) for one in through) - min(statistics.median(one) for one in direct)
-    latest = min(statistics.quantiles(one[1:], n=20)[-1] for one in through)
-    return [("added to each event of a stream, p50", f"{added:.2f} ms"), ("the way of an event, p95", f"{latest:.2f} ms")]
+    provider = urlsplit(around.main.url)
+    body = hello(model="stamped", stream=True)
+    direct = [delays(f"http://{provider.netloc}", f"{provider.path}/chat/completions", None, body) for _ in range(STREAMS)]
+    through = [delays(host.url, CHAT, token, hello(model="main/stamped", stream=True)) for _ in range(STREAMS)]
+    added = min(map(statistics.median, through)) - min(map(statistics.median, direct))
+    latest = min(statistics.quantiles(one, n=20)[-1] for one in through)
+    return [
+        Row("added to each event of a stream, p50", added, "ms", EVENT),
+        Row("the way of an event, from the provider's write to the client's read, p95", latest, "ms", EVENT),
+    ]
 
 
-def table(rows: list[tuple[str, str]]) -> str:
-    """The rows in Markdown, between their marks."""
-    lines = "".join([f"| {words} | {figure} |\n" for words, figure in rows])
-    load = os.getloadavg()[0]
-    machine = f"{os.cpu_count()} cores, load {load:.1f}, best of {ROUNDS} rounds (cold start: in parentheses the median)"
-    return f"{BEGIN}| on {machine} | |\n|---|---|\n{lines}{END}"
+def table(rows: list[Row]) -> str:
+    """The rows in Markdown."""
+    machine = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, best of {ROUNDS} rounds"
+    lines = [f"| on {machine} | | at most | |", "|---|---|---|---|"]
+    for row in rows:
+        digits = 0 if row.unit == "MiB" else 2
+        most = "" if row.most is None else f"{row.most:g} {row.unit}"
+        verdict = "" if row.most is None else "kept" if row.value <= row.most else "**not kept**"
+        lines.append(f"| {row.words} | {row.value:.{digits}f} {row.unit}{row.beside} | {most} | {verdict} |")
+    return "\n".join([*lines, ""])
 
 
-def main() -> None:
+def put(page: str, name: str, text: str) -> str:
+    """The page with the table of a platform replaced. Raises `ValueError` when it has no place for it."""
+    begin = f"<!-- figures: {name} -->\n"
+    before, found, rest = page.partition(begin)
+    _, ended, after = rest.partition(END)
+    if not (found and ended):
+        raise ValueError(f"the page has no {begin.strip()} ... {END.strip()}")
+    return before + begin + text + END + after
+
+
+def main(names: list[str]) -> None:
     """Measures, prints, and writes the page."""
-    with Neighbours() as around, tempfile.TemporaryDirectory() as folder:
-        text = table(measured(around, Path(folder)))
-    sys.stdout.write(text)
-    page = PAGE.read_text()
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(before + text + after)
+    for runtime in RUNTIMES:
+        if names and runtime.name not in names:
+            continue
+        with Neighbours() as around, tempfile.TemporaryDirectory() as folder:
+            text = table(measured(runtime, around, Path(folder)))
+        sys.stdout.write(f"{runtime.name}\n{text}\n")
+        PAGE.write_text(put(PAGE.read_text(), runtime.name, text))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

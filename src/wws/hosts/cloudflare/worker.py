@@ -33,6 +33,7 @@ from wws.hosts.cloudflare.turns import install
 from wws.hosts.edge.app import EdgeApp, assemble, written
 from wws.hosts.edge.bundle import read
 from wws.hosts.edge.functions import Shipped, functions_of
+from wws.hosts.edge.memory import settled
 from wws.hosts.edge.plain import from_plain
 from wws.hosts.edge.web import Web
 from wws.providers import make_providers
@@ -142,4 +143,5 @@ def _ready(prepared: Prepared) -> EdgeApp:
         clock=clock,
         write=js.console.log,
     )
+    settled()
     return app

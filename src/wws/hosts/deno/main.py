@@ -26,6 +26,7 @@ from wws.hosts.deno.ticks import run_tick
 from wws.hosts.edge.app import EdgeApp, assemble
 from wws.hosts.edge.bundle import PEPPER, Bundle, read
 from wws.hosts.edge.functions import functions_of
+from wws.hosts.edge.memory import settled
 from wws.hosts.edge.plain import from_plain
 from wws.hosts.edge.web import Web
 from wws.providers import make_providers
@@ -63,6 +64,7 @@ def start(data: str, glue: Any, wake: Any, secret: Callable[[str], Any]) -> Serv
     exchanges = Exchanges(app, border, loop)
     app.enter(exchanges.keep)
     glue.fetch, glue.leave = pyodide.ffi.create_proxy(exchanges.fetch), pyodide.ffi.create_proxy(exchanges.leave)
+    settled()
     return Served(app, exchanges, DenoDatabase(border), loop)
 
 

@@ -85,7 +85,7 @@ def _read(kind: str, body: bytes, request: Request, depth: int) -> chat.Chat:
     if members is None:
         members = _members(body, depth)
     hint = request.headers.first.get(b"x-task-type")
-    call = chat.read(members, kind, hint, len(body))  # type: ignore[arg-type]  # _kind gives its kinds
+    call = chat.read(members, kind, hint)  # type: ignore[arg-type]  # _kind gives its kinds
     if isinstance(call, Fault):
         raise Refusal(call.code, call.message, param=call.param)
     return call

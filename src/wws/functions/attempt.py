@@ -69,7 +69,10 @@ def _judged(response: Response, body: bytes, assembled: bool, upstream: Upstream
     fields = hygiene.from_provider(response.headers.raw)
     if b"content-type" not in response.headers.first:
         fields.append(_JSON)
-    return Response(body, response.status, Headers.trusted(fields))
+    response.headers = Headers.trusted(fields)
+    response.body = body
+    response.length = None  # of a whole body it is seen
+    return response
 
 
 async def read_on(

@@ -15,6 +15,7 @@ from wws.bindings import Endpoint
 from wws.core.policy import Timeouts
 from wws.errors import ConnectFailed, UpstreamCut, UpstreamError
 from wws.hosts.server.dialer import Dialer
+from wws.hosts.server.tasks import Answer, Run
 from wws.http import Body, Response
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -280,3 +281,61 @@ async def test_the_head_of_headers_that_come_again() -> None:
     ]
     assert seen[6:106] == [b"POST /%d HTTP/1.1 x-a: 1" % n for n in range(100)]
     assert seen[106] == b"POST /p HTTP/1.1 x-a: 1"
+
+
+# without a task
+
+
+@pytest.mark.parametrize("end", ["answered", "cancelled"])
+async def test_over_a_kept_connection_and_without_a_task_what_is_sent_once_is_on_its_way_at_once(end: str) -> None:
+    asked: list[bytes] = []
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            asked.append(head.split(b" ", 1)[0])
+            if end == "answered" or len(asked) == 1:
+                writer.write(OK)
+
+    async with upstream(handler) as to:
+        through = dialer()
+        endpoint = Endpoint(to.url)
+        assert (await get(through, to.url)).status == 200
+        waited: list[object] = []
+        ends: list[Response | BaseException | None] = []
+
+        async def app() -> Response:
+            sending = through.send(endpoint, "POST", "/p", [], b"", Timeouts())
+            waited.append(sending)
+            return await sending
+
+        run = Run(app(), asyncio.get_running_loop(), lambda response, error: ends.append(response or error))
+        run.resume(None)
+        assert isinstance(waited[0], Answer)
+        await until(lambda: len(asked) == 2)
+        if end == "cancelled":
+            run.cancel()
+            assert isinstance(ends[0], asyncio.CancelledError)
+            await until(lambda: not through.open_connections)  # nobody wants that answer: the upstream sees it closed
+        else:
+            await until(lambda: ends)
+            assert isinstance(ends[0], Response)
+            assert ends[0].body == b"hello"
+            assert through.open_connections == 1
+        through.close()
+        await until(lambda: not to.open)
+
+
+async def test_what_may_be_sent_again_takes_a_coroutine_that_looks_for_it() -> None:
+    async with upstream(once_each(late=True)) as to:
+        through = dialer()
+        assert (await get(through, to.url)).status == 200
+        ends: list[Response | BaseException | None] = []
+
+        async def app() -> Response:
+            return await get(through, to.url, "PUT")
+
+        Run(app(), asyncio.get_running_loop(), lambda response, error: ends.append(response or error)).resume(None)
+        await until(lambda: ends)
+        assert isinstance(ends[0], Response)
+        assert to.accepted == 2
+        through.close()

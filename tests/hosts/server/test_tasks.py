@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.hosts.server.wire import settle
-from wws.hosts.server.tasks import Answer, Run
+from wws.hosts.server.tasks import Answer, Run, without_task
 from wws.http import Response
 
 RESPONSE = Response(b"ok")
@@ -244,3 +244,70 @@ async def test_an_answer_that_is_awaited_after_a_cancellation_was_survived() -> 
     assert not ran.ends
     second.set_result(RESPONSE)
     assert ran.ends == [(RESPONSE, None)]
+
+
+async def test_a_step_of_a_run_knows_that_it_has_no_task() -> None:
+    loop, other = asyncio.get_running_loop(), asyncio.new_event_loop()
+    waited = answer()
+    seen: list[bool] = []
+
+    async def app() -> Response:
+        seen.append(without_task(loop))
+        assert not without_task(other)
+        with pytest.raises(ValueError, match="far"):
+            await waited
+        seen.append(without_task(loop))
+        await asyncio.sleep(0)
+        seen.append(without_task(loop))
+        return RESPONSE
+
+    other.close()
+    ran = Ran(app())
+    assert not without_task(loop)
+    waited.set_exception(ValueError("far away"))
+    await settle()
+    assert ran.ends == [(RESPONSE, None)]
+    assert seen == [True, True, False]
+    assert not without_task(loop)
+
+
+async def test_a_run_inside_another_ones_step_leaves_that_with_a_task_at_worst() -> None:
+    loop = asyncio.get_running_loop()
+
+    async def inner() -> Response:
+        assert without_task(loop)
+        return RESPONSE
+
+    async def outer() -> Response:
+        assert Ran(inner()).ends == [(RESPONSE, None)]
+        assert not without_task(loop)
+        return RESPONSE
+
+    assert Ran(outer()).ends == [(RESPONSE, None)]
+
+
+async def test_the_source_of_an_answer_hears_of_a_cancelled_request() -> None:
+    class Source:
+        def __init__(self) -> None:
+            self.forsaken: list[Answer] = []
+
+        def forsake(self, answer: Answer) -> None:
+            self.forsaken.append(answer)
+
+    async def app(answer: Answer) -> Response:
+        response: Response = await answer
+        return response
+
+    source = Source()
+    for end in ("cancelled", "answered", "failed"):
+        waited = Answer(asyncio.get_running_loop(), source)
+        ran = Ran(app(waited))
+        if end == "cancelled":
+            ran.run.cancel()
+        elif end == "answered":
+            waited.set_result(RESPONSE)
+        else:
+            waited.set_exception(ValueError("far away"))
+        await settle()
+        assert len(ran.ends) == 1
+        assert source.forsaken == [waited] if end == "cancelled" else waited not in source.forsaken

@@ -52,19 +52,16 @@ _OPEN: Final = 0x5B  # [
 _CLOSE: Final = 0x5D  # ]
 _OBJECT: Final = 0x7B  # {
 _QUOTE: Final = 0x22  # "
-_SHORT: Final = 32 * 1024
-"""Bytes of a body whose values are copied to be looked at: a view of one costs more than a short copy."""
 
 
-def read(members: Members, kind: Kind, task_type: bytes | None = None, size: int = _SHORT) -> Chat | Fault:
-    """Reads a body of `size` bytes of an endpoint of `kind`; `task_type` is the value of `X-Task-Type`, which a `task` in the
-    body overrules.
+def read(members: Members, kind: Kind, task_type: bytes | None = None) -> Chat | Fault:
+    """Reads a body of an endpoint of `kind`; `task_type` is the value of `X-Task-Type`, which a `task` in the body overrules.
 
     The `Fault` names the field that is missing or of the wrong type, and says what to send.
     """
     task = NOTHING_KNOWN if task_type is None else _task_of_header(task_type)
     operation, shape = _SHAPES[kind]
-    shaped = shape(members, task, size < _SHORT)
+    shaped = shape(members, task)
     if isinstance(shaped, Fault):
         return shaped
     members, task = shaped
@@ -138,8 +135,8 @@ def _task_of_header(value: bytes) -> Task:
 _Shaped: TypeAlias = tuple[Members, Task] | Fault
 
 
-def _chat(members: Members, task: Task, short: bool) -> _Shaped:
-    fault = _no_array(members, "messages", short)
+def _chat(members: Members, task: Task) -> _Shaped:
+    fault = _no_array(members, "messages")
     if fault is not None:
         return fault
     if "task" in members or "context" in members:
@@ -147,7 +144,7 @@ def _chat(members: Members, task: Task, short: bool) -> _Shaped:
     return members, task
 
 
-def _generate(members: Members, task: Task, short: bool) -> _Shaped:
+def _generate(members: Members, task: Task) -> _Shaped:
     piece = members.get("prompt")
     if piece is None:
         return Fault("invalid_request", "`prompt` is missing: send a text. For messages use /api/ai/chat.", "prompt")
@@ -235,22 +232,22 @@ def _system(text: bytes) -> bytes:
     return b'{"role":"system","content":' + text + b"}"
 
 
-def _messages(members: Members, task: Task, short: bool) -> _Shaped:
-    return _no_array(members, "messages", short) or (members, task)
+def _messages(members: Members, task: Task) -> _Shaped:
+    return _no_array(members, "messages") or (members, task)
 
 
-def _embeddings(members: Members, task: Task, short: bool) -> _Shaped:
+def _embeddings(members: Members, task: Task) -> _Shaped:
     if "input" not in members:
         return Fault("invalid_request", "`input` is missing: send a text or a list of texts.", "input")
     return members, task
 
 
-def _no_array(members: Members, name: str, short: bool) -> Fault | None:
+def _no_array(members: Members, name: str) -> Fault | None:
     """None when the member is an array with something in it, which two of its bytes tell."""
     piece = members.get(name)
     if piece is None:
         return Fault("invalid_request", f"`{name}` is missing: send a list of messages.", name)
-    start = bytes(piece) if short else bytes(memoryview(piece)[:2])
+    start = piece if isinstance(piece, bytes) else bytes(memoryview(piece)[:2])
     if start[0] != _OPEN:
         return Fault("invalid_request", f"`{name}` must be a list of messages.", name)
     second = start[1]
@@ -259,7 +256,7 @@ def _no_array(members: Members, name: str, short: bool) -> Fault | None:
     return None
 
 
-_SHAPES: Final[dict[Kind, tuple[str, Callable[[Members, Task, bool], _Shaped]]]] = {
+_SHAPES: Final[dict[Kind, tuple[str, Callable[[Members, Task], _Shaped]]]] = {
     "chat": ("chat", _chat),
     "generate": ("chat", _generate),
     "completions": ("chat", _messages),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from wws.hosts.server.limits import HIGH_WATER
 from wws.hosts.server.pump import Piped, Sink
-from wws.hosts.server.tasks import Answer
+from wws.hosts.server.tasks import Answer, without_task
 from wws.http import Response
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class UpstreamStream(Piped):
             connection.expect(until)
             loop = connection.loop
             waiter: asyncio.Future[None] | Answer
-            waiter = Answer(loop) if asyncio.current_task(loop) is None else loop.create_future()
+            waiter = Answer(loop) if without_task(loop) else loop.create_future()
             self._waiter = waiter
             await waiter
         return self._take()

@@ -17,7 +17,7 @@ from wws.hosts.server.limits import UpstreamLimits
 from wws.hosts.server.outbox import Outbox
 from wws.hosts.server.pool import Pool
 from wws.hosts.server.pump import Piped
-from wws.hosts.server.tasks import Answer
+from wws.hosts.server.tasks import Answer, without_task
 from wws.hosts.server.tunnel import open_tunnel
 from wws.http import Body, Pair, Response
 
@@ -25,7 +25,6 @@ from wws.http import Body, Pair, Response
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 _HEADS_KEPT: Final = 64
 _POOLS_KEPT: Final = 512
-_current: Final = asyncio.current_task
 
 
 class _Head:
@@ -112,7 +111,7 @@ class Dialer:
         else:
             head = self._head(endpoint, method, target, headers)
         end = math.inf if deadline is None else deadline
-        if method not in _IDEMPOTENT and _current(self._loop) is None:
+        if method not in _IDEMPOTENT and without_task(self._loop):
             connection = pool.take()
             if connection is not None:
                 return connection.exchange(head, payload, method, timeouts, end, True)
@@ -123,7 +122,7 @@ class Dialer:
     ) -> Response:
         """The answer to a request that needs a connection first, or may have to be sent a second time."""
         connection = pool.take() or await pool.connect(self._connect_timeout(timeouts, end))
-        answer = connection.exchange(head, payload, method, timeouts, end, _current(self._loop) is None)
+        answer = connection.exchange(head, payload, method, timeouts, end, without_task(self._loop))
         try:
             return await answer
         except asyncio.CancelledError:
@@ -134,7 +133,7 @@ class Dialer:
             if cut.answered or not connection.reused or method not in _IDEMPOTENT or not isinstance(payload, bytes):
                 raise
         connection = await pool.connect(self._connect_timeout(timeouts, end))
-        answer = connection.exchange(head, payload, method, timeouts, end, _current(self._loop) is None)
+        answer = connection.exchange(head, payload, method, timeouts, end, without_task(self._loop))
         try:
             return await answer
         except asyncio.CancelledError:

@@ -76,6 +76,24 @@ class Answer:
             self._loop.call_soon(run.fail, self, error)
 
 
+class _Here:
+    """The loop of the run that is at its step just now. Another thread's loop may take the place: then nobody is taken for one
+    that runs without a task, which costs a task and no more."""
+
+    __slots__ = ("loop",)
+
+    def __init__(self) -> None:
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+
+_HERE: Final = _Here()
+
+
+def without_task(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether who asks is a step of a `Run` that has no task, and may wait for an `Answer`."""
+    return _HERE.loop is loop
+
+
 class _End:
     """What a `Run` awaits when it has come to its end, and never gets."""
 
@@ -123,8 +141,14 @@ class Run:
         While no task is made there is no current task: `asyncio.timeout` must not be the first thing that is awaited.
         """
         self._answer = None
-        if self._way is not None:
-            self._wait(self._way.send(value))
+        if self._way is None:
+            return
+        _HERE.loop = self._loop
+        try:
+            yielded = self._way.send(value)
+        finally:
+            _HERE.loop = None
+        self._wait(yielded)
 
     def fail(self, answer: Answer, error: BaseException) -> None:
         """`answer` will not come, if it is still waited for."""
@@ -133,8 +157,14 @@ class Run:
 
     def _throw(self, error: BaseException) -> None:
         self._answer = None
-        if self._way is not None:
-            self._wait(self._way.throw(error))
+        if self._way is None:
+            return
+        _HERE.loop = self._loop
+        try:
+            yielded = self._way.throw(error)
+        finally:
+            _HERE.loop = None
+        self._wait(yielded)
 
     def _wait(self, yielded: Any) -> None:
         if isinstance(yielded, Answer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import subprocess
 from collections.abc import Iterator
@@ -12,9 +13,10 @@ import pytest
 from tests.e2e.ask import ask
 from tests.e2e.crowd import CROWD, crowd
 from tests.e2e.neighbours import Neighbours
-from tests.e2e.program import until
+from tests.e2e.program import Gateway, until
+from tests.e2e.projects import SERVER
 from tests.edge.deno import DENO, MODULES, OPTIONS, environment
-from tests.project.functions.write import write
+from tests.project.functions.write import HELLO, write
 from tests.scenarios.functions import FILES
 from tests.scenarios.hosts.deno import DenoHost, PlainDenoHost
 from tests.scenarios.project import ENVIRONMENT, project
@@ -81,6 +83,76 @@ def test_two_processes_on_one_database_count_together(tmp_path: Path, neighbours
                 assert ask(first.url, "/private/page", token=token).status == 200
             assert crowd([first.url, second.url], "/five/things", tokens) == [{200: 5, 429: CROWD - 5}] * len(tokens)
         assert '"degraded"' not in first.output + second.output, "a locked file is waited for, and no process counts alone"
+
+
+SCRIPT = "let x = 1;\n" * 500
+FILES_ONLY = """\
+name = "files"
+[limits]
+address = "off"
+default = "100000/min"
+"""
+
+
+def test_files_are_answered_as_on_a_server_of_one_s_own(tmp_path: Path) -> None:
+    big = os.urandom(3_000_000)
+    public = write(
+        tmp_path / "public",
+        {
+            "index.html": "home",
+            "404.html": "nothing here",
+            "app.js": SCRIPT,
+            "docs/index.html": "d",
+            "empty.txt": "",
+            "a%b ü.txt": "x",
+        },
+    )
+    (public / "app.js.gz").write_bytes(gzip.compress(SCRIPT.encode()))
+    (public / "big.bin").write_bytes(big)
+    write(tmp_path / "functions", {"hello.py": HELLO})
+    with DenoHost(tmp_path, FILES_ONLY, {}) as here, Gateway(tmp_path, SERVER + FILES_ONLY.partition("\n")[2]) as there:
+        for target, method, headers in FILE_REQUESTS:
+            ours, own = ask(here.url, target, method, headers=headers), ask(there.url, target, method, headers=headers)
+            assert (ours.status, ours.body) == (own.status, own.body), target
+            for name in FILE_HEADERS:
+                assert ours.headers.get(name) == own.headers.get(name), (target, name)
+        page = ask(here.url, "/app.js")
+        for name in ("if-none-match", "if-range"):
+            assert ask(here.url, "/app.js", headers={name: page.headers["etag"]}).status == (
+                304 if name == "if-none-match" else 200
+            )
+        assert ask(here.url, "/..%2fbundle.json").status == 400
+        assert ask(here.url, "/../bundle.json").status == 400
+        (here.built / "public" / "docs" / "index.html").write_text("another length")
+        (here.built / "public" / "big.bin").unlink()
+        assert ask(here.url, "/docs/").body == b"d", "what was read is kept"
+        assert ask(here.url, "/big.bin").status == 500
+
+
+FILE_REQUESTS: list[tuple[str, str, dict[str, str]]] = [
+    ("/", "GET", {}),
+    ("/hello", "GET", {}),
+    ("/docs/", "GET", {}),
+    ("/docs?x=1", "GET", {}),
+    ("/none", "GET", {}),
+    ("/empty.txt", "GET", {}),
+    ("/a%25b%20%C3%BC.txt", "GET", {}),
+    ("/app.js", "GET", {}),
+    ("/app.js", "GET", {"accept-encoding": "gzip, br"}),
+    ("/app.js", "HEAD", {"accept-encoding": "gzip, br"}),
+    ("/app.js", "GET", {"range": "bytes=3-10"}),
+    ("/app.js", "GET", {"if-modified-since": "Fri, 01 Jan 2100 00:00:00 GMT"}),
+    ("/big.bin", "GET", {}),
+    ("/big.bin", "HEAD", {}),
+    ("/big.bin", "GET", {"range": "bytes=1000000-1999999"}),
+    ("/big.bin", "GET", {"range": "bytes=-5"}),
+    ("/big.bin", "GET", {"range": "bytes=3000000-"}),
+    ("/", "POST", {}),
+]
+FILE_HEADERS = (
+    "content-type", "content-length", "content-encoding", "content-range", "etag", "last-modified", "accept-ranges", "vary",
+    "cache-control", "x-content-type-options", "location", "allow",
+)  # fmt: skip
 
 
 CRONS = """\

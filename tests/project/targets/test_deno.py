@@ -131,6 +131,29 @@ def test_what_the_platform_does_not_have_is_told_at_once(tmp_path: Path) -> None
     assert "nothing of this machine" in found["origin.url"]
 
 
+def test_public_files_go_along(tmp_path: Path) -> None:
+    public = tmp_path / "public"
+    (public / "docs").mkdir(parents=True)
+    for name, text in {
+        "docs/index.html": "d",
+        "404.html": "none",
+        "app.js": "let x",
+        "app.js.gz": "packed",
+        ".hidden": "h",
+    }.items():
+        (public / name).write_text(text)
+    folder = built(tmp_path)
+    bundle = json.loads((folder / "bundle.json").read_text())
+    assert bundle["missing"] == "/404.html"
+    assert bundle["pages"]["/docs"]["redirect"] == "/docs/"
+    assert bundle["pages"]["/app.js"]["variants"] == {"gzip": 6}
+    found = {path.relative_to(folder / "public").as_posix(): path.read_text() for path in (folder / "public").rglob("*.*")}
+    assert found == {"docs/index.html": "d", "404.html": "none", "app.js": "let x", "app.js.gz": "packed"}
+    (public / "app.js").unlink()
+    built(tmp_path)
+    assert not (folder / "public" / "app.js").exists(), "what an earlier build left is gone"
+
+
 def _cleanup(folder: Path) -> None:
     (folder / "functions").mkdir()
     (folder / "functions" / "cleanup.py").write_text("async def scheduled(event, env, ctx):\n    return None\n")

@@ -19,7 +19,7 @@ from wws.hosts.edge.dial import failed
 from wws.hosts.edge.stream import BrokenOff, FetchStream
 from wws.http import Body, Headers, Pair, Response
 
-__all__ = ["DenoDial"]
+__all__ = ["DenoDial", "Source"]
 
 _BODILESS: Final = frozenset({"GET", "HEAD"})
 _LAST: Final = 2
@@ -92,13 +92,13 @@ class DenoDial:
         if length is not None and length.isdigit() and b"content-encoding" not in first:  # else `fetch` has decoded the body
             response.length = int(length)
         if content is None:
-            response.body = FetchStream(_Source(self._border, number), idle, end)
+            response.body = FetchStream(Source(self._border, number), idle, end)
         elif content:
             response.length = None
         return response
 
 
-class _Source:
+class Source:
     """The body of an exchange: see `wws.hosts.edge.stream.Source`. `handle` is the exchange's number."""
 
     __slots__ = ("_border", "_last", "_read", "handle")

@@ -87,6 +87,8 @@ class Exchanges:
                 border.glue.stream(number, status, head)
                 self._hold(self._started(pump(response, body, _Sink(border, number))))
                 return
+            if response.length is not None:
+                head += f"content-length: {response.length}\r\n"
             border.glue.hand(number, status, head, source)
         else:
             border.glue.answer(number, status, head, border.octets(body) if body else None)
@@ -95,7 +97,7 @@ class Exchanges:
 
 
 def _request(border: Border, number: int, method: str, url: str, head: str, client: str, body: bool) -> Request:
-    """Its URL was parsed by the platform: dot segments are resolved already."""
+    """Its path is as it was sent."""
     scheme, _, rest = url.partition("://")
     authority, _, target = rest.partition("#")[0].partition("/")
     headers = Headers.trusted(fields(head))

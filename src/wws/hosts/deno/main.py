@@ -19,6 +19,7 @@ from wws.hosts.deno.counter import DenoCounter
 from wws.hosts.deno.database import Database, DenoDatabase
 from wws.hosts.deno.dial import DenoDial
 from wws.hosts.deno.exchange import Exchanges
+from wws.hosts.deno.files import DenoFiles
 from wws.hosts.deno.keys import run
 from wws.hosts.deno.kv import DenoKV
 from wws.hosts.deno.loop import EdgeLoop
@@ -101,10 +102,13 @@ def _app(bundle: Bundle, pepper: bytes, border: Border) -> EdgeApp:
     functions = functions_of(bundle.functions)
     kv, counter = DenoKV(database, clock.time, NEAR), DenoCounter(database, clock.time)
     providers = make_providers(bundle.policy, clock)
-    return assemble(
+    app = assemble(
         Web(js, pyodide.ffi), bundle, pepper, kv=kv, counter=counter, providers=providers, functions=functions, clock=clock,
         dial=DenoDial(border), write=js.console.log,
     )  # fmt: skip
+    if bundle.pages:
+        app.env.wws.assets = DenoFiles(border, bundle.pages, bundle.missing)
+    return app
 
 
 class Served:

@@ -18,7 +18,7 @@ from wws.errors import ConfigError, Problem
 from wws.hosts.edge.functions import Shipped
 from wws.hosts.edge.plain import from_plain, to_plain
 
-__all__ = ["PEPPER", "Bundle", "Tick", "names", "read", "written"]
+__all__ = ["PEPPER", "Bundle", "Page", "Tick", "names", "read", "written"]
 
 PEPPER: Final = "WWS_PEPPER"
 """The secret that keys every digest in the store: each deployment needs it."""
@@ -38,6 +38,20 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
+class Page:
+    """One path of the public folder: its file there, and what a `wws.project.public.Asset` says of it. `variants`: coding to
+    bytes; their files lie beside it."""
+
+    file: str
+    size: int = 0
+    modified: float = 0.0
+    etag: str = ""
+    type: str = ""
+    variants: dict[str, int] = field(default_factory=dict)
+    redirect: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Bundle:
     """A project as an edge host serves it. `secrets` are texts with `${NAME}` in them, by the place they belong to."""
 
@@ -50,6 +64,10 @@ class Bundle:
     services: dict[str, str] = field(default_factory=dict)
     """Bindings of `[[services]]`: name to function."""
     crons: tuple[Tick, ...] = ()
+    pages: dict[str, Page] = field(default_factory=dict)
+    """The public folder by path, where the platform does not serve it."""
+    missing: str | None = None
+    """The path of its page for what is not there."""
 
 
 def written(bundle: Bundle) -> dict[str, Any]:

@@ -4,6 +4,8 @@ deno.json      what is installed, the tasks, the settings of Deno Deploy
 main.ts        and the other TypeScript of `wws.hosts.deno`
 python.zip     what the gateway needs of the package, found by its imports
 bundle.json    the configuration as plain data, without a secret
+crons.ts       what the platform's clock calls
+public/        the files that are served as they are
 Dockerfile     for a container
 """
 
@@ -16,12 +18,14 @@ import os
 import secrets
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import wws
-from wws.hosts.edge.bundle import PEPPER, names, written
+from wws.hosts.edge.bundle import PEPPER, Page, names, written
 from wws.project.environment import read_environment
+from wws.project.public import Public
 from wws.project.settings import Project
 from wws.project.targets import Built
 from wws.project.targets._crons import by_name
@@ -40,6 +44,8 @@ PYODIDE = "314.0.7"
 """Its memory snapshots are no public interface: another version has to be tried first."""
 MEMORY = 768
 """MiB, what Deno Deploy gives without being asked (docs.deno.com/deploy/reference/runtime)."""
+PUBLIC = "public"
+"""The folder's name there, whatever it is called here; `glue/files.ts` looks for it."""
 _MARK = "deno.json"
 _GLUE = Path(wws.__file__).parent / "hosts" / "deno" / "glue"
 _TIME = (1980, 1, 1, 0, 0, 0)
@@ -128,7 +134,8 @@ def _build(project: Project, out: Path | None, reach: Reach) -> Built:
         edge.refuse(*refusal)
     crons = _crons(edge)
     edge.check()
-    bundle = edge.bundle()
+    pages, missing = _pages(edge.project.public)
+    bundle = replace(edge.bundle(), pages=pages, missing=missing)
     files: dict[str, bytes] = {file.name: file.read_bytes() for file in sorted(_GLUE.iterdir())}
     files[_MARK] = _json(configuration())
     files["crons.ts"] = _crons_module(crons).encode()
@@ -137,18 +144,35 @@ def _build(project: Project, out: Path | None, reach: Reach) -> Built:
     files["python.zip"] = archive({**package([ENTRY]), **functions})
     files["Dockerfile"] = _DOCKERFILE.encode()
     files[".dockerignore"] = b"node_modules\nsnapshot.bin\n*.sqlite3*\n"
+    files |= {f"{PUBLIC}/{name}": data for name, data in _public(edge.project.public, pages).items()}
     folder = project.folder / FOLDER if out is None else out
-    write(folder, files, _MARK, ("snapshot.bin",))
+    write(folder, files, _MARK, ("snapshot.bin", PUBLIC))
     size = sum(map(len, files.values()))
     packed = len(gzip.compress(b"".join(files.values()), 9, mtime=0))
     notes = [f"warning: {word}" for word in warnings(edge)]
-    if (project.folder / "public").is_dir():
-        notes.append("warning: public/ is not served there: give its paths to the origin")
     notes += [
         f"about {packed / 1024:.0f} KiB, compressed; the snapshot is made where it is deployed: deno task snapshot",
         f"in its environment: {', '.join(names(bundle))}",
     ]
     return Built(folder, bundle.policy.version, len(files), size, tuple(notes))
+
+
+def _pages(public: Public) -> tuple[dict[str, Page], str | None]:
+    """The public folder by path, and the path of its page for what is not there."""
+    pages = {}
+    for path, asset in public.assets.items():
+        sizes = {coding: size for coding, (_, size) in asset.variants.items()}
+        pages[path] = Page(
+            asset.file.relative_to(public.root).as_posix(), asset.size, asset.modified, asset.etag.decode(), asset.type.decode(),
+            sizes, asset.redirect,
+        )  # fmt: skip
+    return pages, next((path for path, asset in public.assets.items() if asset is public.missing), None)
+
+
+def _public(public: Public, pages: Mapping[str, Page]) -> dict[str, bytes]:
+    """The files of the folder that are served."""
+    names = {page.file for page in pages.values()}
+    return {name: (public.root / name).read_bytes() for name in sorted(names)}
 
 
 def _crons(edge: Edge) -> dict[str, str]:

@@ -2,6 +2,7 @@
 // told by `settle`: a status (below 0: it failed), a text, bytes. A head is a text too: "name\nvalue\nname\nvalue" on its way in,
 // "name: value\r\n" for each field on its way out.
 import { type Database } from "./database.ts";
+import { opened, part, whole } from "./files.ts";
 
 export const FAILED = -1, LATE = -2, CUT = -3, SLOW = -4;
 const WHOLE = 65536; // bytes of a text that is read at once, and crosses with its head
@@ -279,6 +280,18 @@ export class Border {
     this.#upstreams.delete(number);
     upstream?.abort.abort();
     (upstream?.reader ?? upstream?.body)?.cancel().catch(() => {});
+  }
+
+  // files of the project: bytes `start` to `end` as a body like that of an upstream, or all of them at once, where `end` is below 0
+
+  file(number: number, name: string, size: number, start: number, end: number): void {
+    opened(name, size).then(async (file) => {
+      if (end < 0) return this.settle(number, 1, "", (await whole(file)) as Octets);
+      const upstream = new Upstream();
+      upstream.body = await part(file, start, end - start + 1);
+      this.#upstreams.set(number, upstream);
+      this.settle(number, 1, "");
+    }).catch(this.#failed(number));
   }
 
   // the database

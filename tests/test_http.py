@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wws.errors import Refusal, UpstreamCut, UpstreamTimeout
-from wws.http import Body, Headers, Pieces, Request, Response, Stream
+from wws.http import Body, Headers, Parts, Pieces, Request, Response, Stream
 
 NAMES = st.text("abcdefghijklmnopqrstuvwxyzABCXYZ0123456789-_!#$%&'*+.^`|~", min_size=1, max_size=10)
 VALUES = st.text(st.characters(min_codepoint=0x20, max_codepoint=0xFF, exclude_characters="\x7f"), max_size=12)
@@ -272,3 +272,12 @@ def test_a_type_of_ones_own_stays() -> None:
     ]
     response = Response.text("x", headers={"x-a": "1"})
     assert response.headers.get("content-type") == "text/plain; charset=utf-8" and "content-type" in response.headers
+
+
+async def test_a_body_in_parts_is_one_body() -> None:
+    parts = Parts([b'{"a":', memoryview(b"xx12345yy")[2:-2], b"}"])
+    assert parts.length == 11
+    assert parts.ready() == await parts.read() == await parts.read(11) == b'{"a":12345}'
+    assert [piece async for piece in parts.chunks()] == [b'{"a":12345}']
+    with pytest.raises(Refusal, match="larger than 10 bytes"):
+        await parts.read(10)

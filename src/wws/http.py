@@ -173,6 +173,31 @@ class Body:
         return Pieces([self._data] if self._data else [])
 
 
+class Parts(Body):
+    """A body to send whose bytes lie in several places: who can, writes them from there; for others they are joined."""
+
+    __slots__ = ("parts",)
+
+    def __init__(self, parts: list[bytes | memoryview]) -> None:
+        self.parts = parts
+        self._data = b""
+        self.length = sum([len(part) for part in parts])
+
+    def ready(self) -> bytes:
+        """All of it."""
+        if not self._data:
+            self._data = b"".join(self.parts)
+        return self._data
+
+    async def read(self, limit: int | None = None) -> bytes:
+        """See `Body`."""
+        return await Body(self.ready()).read(limit)
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """See `Body`."""
+        return Body(self.ready()).chunks()
+
+
 EMPTY = Body()
 
 

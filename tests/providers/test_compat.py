@@ -18,9 +18,9 @@ from wws._version import __version__
 from wws.bindings import Call, Provider
 from wws.core.policy import Policy, ProviderConfig
 from wws.errors import Refusal
-from wws.http import Response, Stream
+from wws.http import Parts, Response, Stream
 from wws.providers import KINDS, make_providers
-from wws.providers.compat import MAX_MODELS, OPENAI, CompatProvider
+from wws.providers.compat import LARGE, MAX_MODELS, OPENAI, CompatProvider
 from wws.providers.sandbox import SandboxProvider
 from wws.providers.synthetic import SYNTHETIC
 from wws.providers.zai import ZAI
@@ -345,3 +345,27 @@ async def test_whatever_a_caller_sends_is_sent_on_as_json_or_refused(
     for name, value in members.items():
         if name in ("temperature", "user"):
             assert got[name] == value
+
+
+@pytest.mark.parametrize("rest", [{}, {"temperature": 0.5, "max_tokens": 7}])
+async def test_large_messages_are_sent_from_where_they_lie(rest: dict[str, Any]) -> None:
+    """As `codec.split` gives them with its part in C: as a view of the body that came."""
+    target, text = provider(), b'[{"role":"user","content":"%b"}]' % (b"x" * LARGE)
+    outgoing = call(**rest)
+    plain = json.loads((await sent(target, outgoing)).body)
+    outgoing.body["messages"] = memoryview(b" " + text + b" ")[1:-1]
+    dial = ScriptedDial()
+    dial.on("POST", "/v1/chat/completions", ok())
+    got: list[object] = []
+
+    class Watched(ScriptedDial):
+        async def send(self, *arguments: Any, **named: Any) -> Response:
+            got.append(arguments[4])
+            return await dial.send(*arguments, **named)
+
+    await target.send(outgoing, Watched())
+    (body,) = got
+    assert isinstance(body, Parts)
+    assert body.parts[1] is outgoing.body["messages"]
+    assert json.loads(body.ready()) == plain | {"messages": json.loads(text)}
+    assert json.loads(dial.calls[-1].body) == json.loads(body.ready())

@@ -10,7 +10,7 @@ from wws._version import __version__
 from wws.bindings import Call, Clock, Dial, Endpoint, Verdict
 from wws.core.policy import ProviderConfig
 from wws.core.route.catalogue import entry
-from wws.http import Headers, Pair, Response, Stream
+from wws.http import Headers, Pair, Parts, Response, Stream
 from wws.providers import verdict
 from wws.providers.dialect import Dialect, Draft, Model, value_of
 
@@ -19,6 +19,8 @@ __all__ = ["OPENAI", "CompatProvider"]
 OPENAI: Final = Dialect(kind="openai")
 """Any OpenAI-compatible server: nothing is known of it but the contract."""
 
+LARGE: Final = 64 * 1024
+"""Bytes of messages that are not copied into the body to send, where they are a view of the body that came."""
 MAX_MODELS: Final = 512
 """Models whose facts are kept; callers may name models freely, so the number must have an end."""
 MAX_ERROR: Final = 64 * 1024
@@ -118,7 +120,7 @@ class CompatProvider:
             return verdict.finished(self.dialect, body) if self._finishes else None
         return verdict.judge(self.dialect, status, headers, body, self._clock.time(), self._key)
 
-    def _write(self, call: Call) -> bytes:
+    def _write(self, call: Call) -> bytes | Parts:
         """The body to send: the caller's members with our model, in this provider's dialect."""
         model = self._models.get(call.model.model) or self._learn(call.model.model)
         members = {**call.body, "model": model.piece}
@@ -128,6 +130,9 @@ class CompatProvider:
             members["stream"] = _TRUE
         elif "stream" in members:
             members["stream"] = _FALSE
+        text = members.get("messages")
+        if type(text) is memoryview and len(text) > LARGE:
+            return _in_parts(members, text)
         return codec.join(members)
 
     def _translate(self, members: dict[str, codec.Piece], model: Model, call: Call) -> None:
@@ -184,6 +189,13 @@ class CompatProvider:
 
     def __repr__(self) -> str:
         return f"<CompatProvider {self.name} {self.base_url}>"
+
+
+def _in_parts(members: dict[str, codec.Piece], messages: memoryview) -> Parts:
+    """The JSON object of `members`, whose messages are too large to be copied: they stay where they lie, behind all others."""
+    others = {name: text for name, text in members.items() if name != "messages"}
+    head = codec.join(others)[:-1] + (b',"messages":' if others else b'"messages":')
+    return Parts([head, messages, b"}"])
 
 
 def _anthropic_endpoint(config: ProviderConfig, dialect: Dialect, endpoint: Endpoint) -> Endpoint | None:

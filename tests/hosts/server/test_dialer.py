@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import ssl
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from wws.core.policy import Timeouts
 from wws.errors import ConnectFailed, UpstreamCut, UpstreamError
 from wws.hosts.server.dialer import Dialer
 from wws.hosts.server.tasks import Answer, Run
-from wws.http import Body, Response
+from wws.http import Body, Parts, Response
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
@@ -76,6 +77,30 @@ async def test_a_body_that_is_read_once_cannot_be_sent_again() -> None:
         with pytest.raises(UpstreamCut):
             await get(through, to.url, "PUT", Once(b"data"))
         assert to.accepted == 1
+
+
+@pytest.mark.parametrize("tls", [False, True])
+async def test_a_body_in_parts_arrives_whole(certificates: Certificates, tls: bool) -> None:
+    """The other side reads it late, so that it is sent in many pieces."""
+    text = random.Random(1).randbytes(5_000_000)
+    parts = Parts([b"begin", memoryview(text)[1000:-1000], b"end"])
+    bodies: list[bytes] = []
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            await asyncio.sleep(0.02)
+            (length,) = [int(line[16:]) for line in head.split(b"\r\n") if line.startswith(b"content-length: ")]
+            bodies.append(await reader.readexactly(length))
+            writer.write(OK)
+
+    async with upstream(handler, ssl=certificates.server() if tls else None) as to:
+        through = dialer(certificates.client())
+        url = f"https://127.0.0.1:{to.port}" if tls else to.url
+        for method in ("POST", "POST", "PUT"):
+            assert (await get(through, url, method, parts)).body == b"hello"
+        assert bodies == [b"begin" + text[1000:-1000] + b"end"] * 3
+        assert to.accepted == 1
+        through.close()
 
 
 async def test_a_connection_that_was_closed_in_time_is_simply_not_used() -> None:

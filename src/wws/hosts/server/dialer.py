@@ -19,7 +19,7 @@ from wws.hosts.server.pool import Pool
 from wws.hosts.server.pump import Piped
 from wws.hosts.server.tasks import Answer, without_task
 from wws.hosts.server.tunnel import open_tunnel
-from wws.http import Body, Pair, Response
+from wws.http import Body, Pair, Parts, Response
 
 # RFC 9110 section 9.2.2: these may be sent again when a kept connection turns out to be closed.
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
@@ -102,7 +102,7 @@ class Dialer:
         """
         pool = self.pools.get(endpoint.origin) or self._pool(endpoint)
         payload: bytes | Body = body
-        if not isinstance(body, bytes):
+        if not isinstance(body, (bytes, Parts)):
             whole = body.ready()
             payload = body if whole is None else whole
         known = self._heads.get(target)

@@ -14,7 +14,7 @@ from wws.hosts.server.arriving import UpstreamStream
 from wws.hosts.server.limits import HIGH_WATER, UPSTREAM_HEADER_BYTES
 from wws.hosts.server.outgoing import BODILESS, LAST_CHUNK, chunk
 from wws.hosts.server.tasks import Answer
-from wws.http import Body, Headers, Pair, Response
+from wws.http import Body, Headers, Pair, Parts, Response
 
 if TYPE_CHECKING:
     from wws.core.policy import Timeouts
@@ -102,6 +102,9 @@ class UpstreamConnection:
                 self._post(transport, b"%bcontent-length: %d\r\n\r\n" % (head, len(body)), body)
             else:
                 self._pool.outbox.post(transport, head + b"\r\n")
+        elif isinstance(body, Parts):
+            if not transport.is_closing():
+                transport.writelines((b"%bcontent-length: %d\r\n\r\n" % (head, body.length or 0), *body.parts))
         else:
             self._upload = self.loop.create_task(self._send_body(head, body))
         return answer

@@ -42,7 +42,7 @@ HOT = (
     "stores/lmdb", "stores/lmdb_counts",
 )  # fmt: skip
 
-C = ("_wire", "_json")
+C = ("_wire", "_json", "_text")
 """The modules that are written in C."""
 
 

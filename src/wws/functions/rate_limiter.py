@@ -23,6 +23,7 @@ from wws.core.limit.counts import Counts
 from wws.core.limit.decision import Decision
 from wws.core.policy import Limit, Policy, Route
 from wws.core.route.table import Table
+from wws.core.text import record
 from wws.errors import StoreError
 from wws.http import Request
 
@@ -60,9 +61,7 @@ class LimitResult(NamedTuple):
 
 UNLIMITED: Final = LimitResult(True, None, 0.0, None, None)
 _DEGRADED: Final = ("limit",)
-# The constructor of a NamedTuple costs three times as much, and these run for every request.
-_RESULT: Final = tuple.__new__
-_DECISION: Final = tuple.__new__
+_record: Final = record
 
 
 class _Resolver:
@@ -157,8 +156,9 @@ class _Memory:
         if wait <= _CLOCK_GRAIN:
             del self.blocked[key]
             return None
-        decision = _DECISION(Decision, (False, 0, wait, until[1] - now))
-        return _RESULT(LimitResult, (False, 0, wait, rule, decision, (), key, 0.0))
+        decision: Decision = _record(Decision, False, 0, wait, until[1] - now)
+        refused: LimitResult = _record(LimitResult, False, 0, wait, rule, decision, (), key, 0.0)
+        return refused
 
     def block(self, key: str, decision: Decision, now: float) -> None:
         """Remembers a refusal; the oldest is forgotten when there are too many."""
@@ -205,7 +205,8 @@ def counted(request: Request, env: Env) -> LimitResult | None:
     allowed, remaining, wait, _ = decision
     if not allowed:
         memory.block(key, decision, memory.monotonic())
-    return _RESULT(LimitResult, (allowed, remaining, wait, rule, decision, (), key, now))
+    result: LimitResult = _record(LimitResult, allowed, remaining, wait, rule, decision, (), key, now)
+    return result
 
 
 def _locally(env: Env, memory: _Memory, key: str, rule: Limit, cost: int, now: float) -> LimitResult:

@@ -15,15 +15,14 @@ from typing import Final, Literal
 
 from wws import codec
 from wws.bindings import Context
+from wws.core.text import joined, ms
 from wws.core.trail import Trail
-from wws.core.wire.notes import ms
 from wws.http import Outcome, Request
 from wws.observe.tally import Cell
 
 Level = Literal["all", "errors", "off"]
 _MILLIS: Final = [f'{milli:03},"request_id":"' for milli in range(1000)]
-_FEW: Final = 2048
-_NUMBERS: Final = [str(number) for number in range(_FEW)]
+_joined: Final = joined
 FLUSH: Final = 0.2  # seconds that lines wait to be written together
 _TOGETHER: Final = 4096  # PIPE_BUF of Linux
 _MOST: Final = 256 * 1024  # bytes that may wait
@@ -105,22 +104,26 @@ class RequestLog:
         if now != self._now:
             self._now, self._stamp = now, f'{{"ts":{now}.'
         usage, size, upstream = trail.usage, request.body.length, trail.upstream
-        tokens = ""
-        if usage is not None:
-            tokens = (
-                f',"tokens_in":{_digits(usage.tokens_in)},"tokens_out":{_digits(usage.tokens_out)},'
-                f'"tokens_cached":{_digits(usage.tokens_cached)}'
-            )
         requested = "" if trail.model_requested is None else self._requested(trail.model_requested)
         more = "" if trail.reason is None else _retries(request)
         if trail.degraded or len(trail.attempts) > 1:
             more = self._particulars(trail) + more
-        self._take(
-            f'{self._stamp}{_MILLIS[int((time - now) * 1000)]}{ctx.request_id}","duration_ms":{ms(total)},'
-            f'"overhead_ms":{ms(total if upstream is None else total - upstream)},'
-            f'"bytes_in":{"null" if size is None else _digits(size)},"bytes_out":{_digits(sent)}'
-            f"{tokens}{requested}{more}{cell.tail or self._tail(request, ctx, status, outcome, cell)}"
-        )
+        own = total if upstream is None else total - upstream
+        tail = cell.tail or self._tail(request, ctx, status, outcome, cell)
+        bytes_in = "null" if size is None else size
+        milli = _MILLIS[int((time - now) * 1000)]
+        if usage is None:
+            line = _joined(
+                self._stamp, milli, ctx.request_id, '","duration_ms":', total, ',"overhead_ms":', own,
+                ',"bytes_in":', bytes_in, ',"bytes_out":', sent, requested, more, tail,
+            )  # fmt: skip
+        else:
+            line = _joined(
+                self._stamp, milli, ctx.request_id, '","duration_ms":', total, ',"overhead_ms":', own,
+                ',"bytes_in":', bytes_in, ',"bytes_out":', sent, ',"tokens_in":', usage.tokens_in,
+                ',"tokens_out":', usage.tokens_out, ',"tokens_cached":', usage.tokens_cached, requested, more, tail,
+            )  # fmt: skip
+        self._take(line)
 
     def _take(self, line: str) -> None:
         self._lines.append(line)
@@ -196,10 +199,6 @@ class RequestLog:
             self._lines.clear()
             self._size = 0
             self._write(data)
-
-
-def _digits(number: int) -> str:
-    return _NUMBERS[number] if 0 <= number < _FEW else str(number)
 
 
 def _retries(request: Request) -> str:

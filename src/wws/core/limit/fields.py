@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from wws.core.limit.decision import Decision
 from wws.core.policy import Limit
+from wws.core.text import joined
 
 __all__ = ["LimitFields", "duration", "retry_after"]
 
@@ -39,7 +40,7 @@ def _whole(seconds: int) -> str:
     return f"{hours}h{minutes}m{seconds}s" if hours else f"{minutes}m{seconds}s"
 
 
-_SECONDS: Final = [str(seconds) for seconds in range(128)]
+_joined: Final = joined
 _SHORT: Final = [_whole(seconds) for seconds in range(128)]
 
 
@@ -64,9 +65,11 @@ class LimitFields:
         """The lines, each ending in CRLF, without `Retry-After`, which an error's own head carries."""
         allowed, remaining, wait, reset = decision
         if allowed and 1.0 <= reset < 127.0:
-            whole = ceil(reset)
-            until, text = _SECONDS[whole], _SHORT[whole]
+            until = ceil(reset)
+            text = _SHORT[until]
         else:
-            until, text = str(ceil(reset) if allowed else retry_after(wait)), duration(reset)
-        left = str(remaining)
-        return f"{self._head}{left};t={until}\r\nx-ratelimit-remaining-requests: {left}\r\nx-ratelimit-reset-requests: {text}\r\n"
+            until, text = ceil(reset) if allowed else retry_after(wait), duration(reset)
+        return _joined(
+            self._head, remaining, ";t=", until, "\r\nx-ratelimit-remaining-requests: ", remaining,
+            "\r\nx-ratelimit-reset-requests: ", text, "\r\n",
+        )  # fmt: skip

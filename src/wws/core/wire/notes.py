@@ -7,27 +7,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from wws.core import text
 from wws.core.trail import Trail
 
-# Hundredths of a millisecond to text: the durations of nearly every step are in here.
-_SHORT: Final = [f"{i / 100:.2f}" for i in range(2000)]
-_PARTS: Final = [f".{i:02}" for i in range(100)]
-_UNITS: Final = 100_000.0
+_joined: Final = text.joined
 _BYPASS: Final = "cache-status: wws; fwd=bypass\r\n"
 _OUTCOMES: Final = {outcome: f"\r\nx-wws-cache: {outcome.upper()}\r\n" for outcome in ("hit", "stale", "miss", "bypass")}
 _ALPHABET: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
 _MAX_REQUEST_ID: Final = 128
-
-
-def ms(seconds: float | None) -> str:
-    """Seconds as milliseconds with two places; a step that did not run took 0."""
-    if seconds is None or seconds < 0.0:  # what is left when a step's own waits are taken off may be less than nothing
-        return "0.00"
-    units = int(seconds * _UNITS)
-    if units < 2000:
-        return _SHORT[units]
-    units = int(seconds * _UNITS + 0.5)
-    return str(units // 100) + _PARTS[units % 100]
 
 
 def acceptable_id(text: str) -> bool:
@@ -51,26 +38,24 @@ def render(request_id: str, trail: Trail, total: float, limits: str) -> str:
     routed = "" if reason is None else _routed(trail, reason)
     if trail.degraded or trail.warnings:
         routed += _restricted(trail)
-    return (
-        f"x-request-id: {request_id}\r\n"
-        f"server-timing: auth;dur={ms(trail.auth)}, limit;dur={ms(trail.limit)}, route;dur={ms(trail.route)}, "
-        f"cache;dur={ms(trail.cache)}, upstream;dur={ms(trail.upstream)}, total;dur={ms(total)}\r\n"
-        f"{cache}{limits}{routed}"
-    )
+    return _joined(
+        "x-request-id: ", request_id, "\r\nserver-timing: auth;dur=", trail.auth, ", limit;dur=", trail.limit,
+        ", route;dur=", trail.route, ", cache;dur=", trail.cache, ", upstream;dur=", trail.upstream, ", total;dur=", total,
+        "\r\n", cache, limits, routed,
+    )  # fmt: skip
 
 
 def _routed(trail: Trail, reason: str) -> str:
     """What was asked for an answer of a model, and who gave it."""
     attempts, provider = trail.attempts, trail.provider
     count = len(attempts)
-    tries = "1" if count == 1 else str(count)
     if provider is None:
-        lines = f"x-wws-route-reason: {reason}\r\nx-wws-attempts: {tries}\r\n"
+        lines = _joined("x-wws-route-reason: ", reason, "\r\nx-wws-attempts: ", count, "\r\n")
     else:
-        lines = (
-            f"x-wws-route-reason: {reason}\r\nx-wws-attempts: {tries}\r\n"
-            f"x-wws-provider: {provider}\r\nx-wws-model: {trail.model}\r\n"
-        )
+        lines = _joined(
+            "x-wws-route-reason: ", reason, "\r\nx-wws-attempts: ", count, "\r\nx-wws-provider: ", provider,
+            "\r\nx-wws-model: ", trail.model or "", "\r\n",
+        )  # fmt: skip
     return lines + _fallback(trail) if count > 1 else lines
 
 

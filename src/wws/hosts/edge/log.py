@@ -7,7 +7,7 @@ from typing import Literal
 
 from wws import codec
 from wws.bindings import Context
-from wws.core.wire.notes import ms
+from wws.core.text import ms
 from wws.http import Outcome, Request
 
 __all__ = ["EdgeLog"]

@@ -1,0 +1,6 @@
+"""See `wws.core.text`, which says what these do."""
+
+from typing import Any
+
+def joined(*parts: str | int | float | None) -> str: ...
+def record(kind: Any, *fields: object) -> Any: ...

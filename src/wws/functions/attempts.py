@@ -22,6 +22,7 @@ from wws.core.resilience.matrix import PATIENCE as SHORT
 from wws.core.resilience.matrix import TABLE, Action, decide
 from wws.core.route import catalogue
 from wws.core.route.choose import Choice
+from wws.core.text import record
 from wws.core.trail import Attempt
 from wws.core.wire import chat
 from wws.errors import Refusal, UpstreamError
@@ -37,7 +38,7 @@ __all__ = ["attempts"]
 
 
 _LOOK: Final = 0.02  # seconds between two looks at places that other processes hold
-_new: Final = tuple.__new__  # the constructor of a NamedTuple costs three times as much, and this runs for every request
+_record: Final = record
 
 
 def attempts(
@@ -234,7 +235,7 @@ class _Attempts:
             upstream.failed(now, result.error_type, result.retry_after, _jitter(ctx))
             trail.attempts.append(Attempt(ref.provider, ref.model, result.error_type, spent))
         else:
-            trail.attempts.append(_new(Attempt, (ref.provider, ref.model, "ok", spent)))
+            trail.attempts.append(_record(Attempt, ref.provider, ref.model, "ok", spent))
             trail.provider = upstream.provider.name
             trail.model = trail.model or ref.model
             if not isinstance(result.body, bytes):

@@ -10,13 +10,14 @@ from wws.core.fault import Fault
 from wws.core.route.choose import Choice, Router, Task
 from wws.core.route.estimate import complexity, context_length, text_bytes
 from wws.core.route.resolve import AUTO, EMBEDDINGS, resolve
+from wws.core.text import record
 from wws.core.wire.chat import Chat, max_tokens, task_of
 from wws.core.wire.prompt import prompt_text
 from wws.errors import Refusal
 
 __all__ = ["RouterResult", "Target", "model_router", "route_chat", "route_model", "router_of"]
 
-_new: Final = tuple.__new__  # the constructor of a NamedTuple costs three times as much, and this runs for every request
+_record: Final = record
 
 
 class Target(NamedTuple):
@@ -104,4 +105,4 @@ def estimated(chat: Chat, body: bytes, router: Router) -> Task:
             length = context_length(text_bytes(body), answer)
     if tier is None and router.needs_complexity and "messages" in chat.members:
         tier = complexity(prompt_text(chat.members["messages"]))
-    return _new(Task, (kind, tier, length))
+    return _record(Task, kind, tier, length)

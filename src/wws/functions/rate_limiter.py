@@ -156,9 +156,8 @@ class _Memory:
         if wait <= _CLOCK_GRAIN:
             del self.blocked[key]
             return None
-        decision: Decision = _record(Decision, False, 0, wait, until[1] - now)
-        refused: LimitResult = _record(LimitResult, False, 0, wait, rule, decision, (), key, 0.0)
-        return refused
+        decision = _record(Decision, False, 0, wait, until[1] - now)
+        return _record(LimitResult, False, 0, wait, rule, decision, (), key, 0.0)
 
     def block(self, key: str, decision: Decision, now: float) -> None:
         """Remembers a refusal; the oldest is forgotten when there are too many."""
@@ -205,8 +204,7 @@ def counted(request: Request, env: Env) -> LimitResult | None:
     allowed, remaining, wait, _ = decision
     if not allowed:
         memory.block(key, decision, memory.monotonic())
-    result: LimitResult = _record(LimitResult, allowed, remaining, wait, rule, decision, (), key, now)
-    return result
+    return _record(LimitResult, allowed, remaining, wait, rule, decision, (), key, now)
 
 
 def _locally(env: Env, memory: _Memory, key: str, rule: Limit, cost: int, now: float) -> LimitResult:

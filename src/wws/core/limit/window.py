@@ -114,8 +114,7 @@ class Window:
         else:
             self._counts[BUCKETS] += cost
         self._newest, self._total, self.changed = index, total + cost, True
-        decision: Decision = _record(Decision, True, left, 0.0, (index + KEPT) * period / BUCKETS - now)
-        return decision
+        return _record(Decision, True, left, 0.0, (index + KEPT) * period / BUCKETS - now)
 
     def give(self, now: float, limit: int, period: float, cost: int = 1) -> None:
         """Gives back the `cost` that was counted at `now`.

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from wws import codec, codec_c
+from wws.core.text import record
 from wws.core.trail import Usage
 
 __all__ = ["from_answer", "read", "served_model", "told"]
@@ -21,7 +22,7 @@ _names: Final[dict[bytes, str]] = {}
 _NEAR: Final = 1024
 """Bytes at an answer's beginning that have its model, and at its end that have its usage, unless it is an unusual one."""
 _quick: Final = codec_c.told
-_new: Final = tuple.__new__  # the constructor of a NamedTuple costs three times as much, and this runs for every request
+_record: Final = record
 
 
 def _count(fields: dict[str, Any], name: str) -> int:
@@ -46,7 +47,7 @@ def read(usage: object) -> Usage | None:
         return None
     details = usage.get("prompt_tokens_details")
     cached = _count(details, "cached_tokens") if isinstance(details, dict) else 0
-    return _new(Usage, (_count(usage, "prompt_tokens"), _count(usage, "completion_tokens"), cached))
+    return _record(Usage, _count(usage, "prompt_tokens"), _count(usage, "completion_tokens"), cached)
 
 
 def told(body: bytes) -> tuple[Usage | None, str | None]:

@@ -170,7 +170,7 @@ def test_every_metric_is_on_the_page_with_its_labels() -> None:
 
 def test_every_field_of_the_log_is_on_the_page() -> None:
     source = SOURCE["observe/log.py"]
-    fields = set(re.findall(r'"(\w+)": ', source)) | set(re.findall(r'\\?"(\w+)\\?":(?=[\\{\["])', source))
+    fields = set(re.findall(r'"(\w+)": ', source)) | set(re.findall(r'\\?"(\w+)\\?":(?=[\\{\["\'])', source))
     fields |= set(re.findall(r'fields\["(\w+)"\]', source))
     assert {"ts", "request_id", "subject_hash", "attempts", "tokens_in", "config_version"} <= fields
     assert fields <= named(page("docs/observability.md"))

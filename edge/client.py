@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 __all__ = ["Client", "delays", "p50"]
 
-ROUNDS, ASKED, WARM = 5, 100, 200
+ROUNDS, ASKED, WARM = 20, 25, 300
 
 
 class Client:

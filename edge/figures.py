@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from edge.client import ROUNDS, Client, delays, p50
+from edge.client import ASKED, ROUNDS, Client, delays, p50
 from edge.runtimes import RUNTIMES, Running, Runtime, resident
 from tests.e2e.ask import hello
 from tests.e2e.neighbours import Neighbours
@@ -129,7 +129,7 @@ def streamed(around: Neighbours, host: Running, token: str) -> list[Row]:
 
 def table(rows: list[Row]) -> str:
     """The rows in Markdown."""
-    machine = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, best of {ROUNDS} rounds"
+    machine = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, best of {ROUNDS} rounds of {ASKED}"
     lines = [f"| on {machine} | | at most | |", "|---|---|---|---|"]
     for row in rows:
         digits = 0 if row.unit == "MiB" else 2

@@ -426,6 +426,27 @@ static int is_mark(Text p, Text end)
     }
 }
 
+/* The next quote before a letter that a mark, or the error, begins with; `end` where there is none. */
+static Text next_mark(Text p, Text end)
+{
+#ifdef __SSE2__
+    const __m128i quote = _mm_set1_epi8('"'), c = _mm_set1_epi8('c'), d = _mm_set1_epi8('d'), e = _mm_set1_epi8('e');
+    const __m128i o = _mm_set1_epi8('o'), t = _mm_set1_epi8('t');
+    for (; end - p >= 17; p += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)p), next = _mm_loadu_si128((const __m128i *)(p + 1));
+        __m128i letter = _mm_or_si128(
+            _mm_or_si128(_mm_cmpeq_epi8(next, c), _mm_cmpeq_epi8(next, d)),
+            _mm_or_si128(_mm_cmpeq_epi8(next, e), _mm_or_si128(_mm_cmpeq_epi8(next, o), _mm_cmpeq_epi8(next, t))));
+        int mask = _mm_movemask_epi8(_mm_and_si128(_mm_cmpeq_epi8(v, quote), letter));
+        if (mask)
+            return p + __builtin_ctz((unsigned)mask);
+    }
+#endif
+    while (p < end && *p != '"')
+        p++;
+    return p;
+}
+
 static PyObject *good(PyObject *module, PyObject *body)
 {
     if (!PyBytes_Check(body))
@@ -434,12 +455,11 @@ static PyObject *good(PyObject *module, PyObject *body)
     Py_ssize_t size = PyBytes_GET_SIZE(body);
     Text end = p + (size < NEAR ? size : NEAR);
     int marked = 0;
-    while ((p = memchr(p, '"', (size_t)(end - p))) != NULL) {
-        if (end - p > 1 && p[1] == 'e' && STARTS(p, end, "\"error\""))
+    for (p = next_mark(p, end); p < end; p = next_mark(p + 1, end)) {
+        if (STARTS(p, end, "\"error\""))
             Py_RETURN_FALSE;
         if (!marked)
             marked = is_mark(p, end);
-        p++;
     }
     return PyBool_FromLong(marked);
 }

@@ -8,36 +8,32 @@ then       the answer, the same route once more, the next route, or the caller g
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine
-from functools import partial
 from math import inf
 from typing import Any, Final
 
-from wws.bindings import Clock, Context, Env
-from wws.core.policy import ModelRef, Policy, Route
+from wws.bindings import Context
+from wws.core.policy import ModelRef, Route
 from wws.core.resilience.backoff import delay
-from wws.core.resilience.gate import ADMITTED, PATIENCE, Gate
-from wws.core.resilience.matrix import PATIENCE as SHORT
-from wws.core.resilience.matrix import TABLE, Action, decide
-from wws.core.route import catalogue
+from wws.core.resilience.gate import Gate
+from wws.core.resilience.matrix import Action, decide
 from wws.core.route.choose import Choice
 from wws.core.text import record
 from wws.core.trail import Attempt
 from wws.core.wire import chat
 from wws.errors import Refusal, UpstreamError
 from wws.functions.attempt import ASSEMBLED, attempt, heard, outgoing, read_on
+from wws.functions.candidates import first_open, following, probed
 from wws.functions.early import early
 from wws.functions.failure import Failure, of_transport
 from wws.functions.hedge import hedged
+from wws.functions.line import turn_at
 from wws.functions.setup import Setup
-from wws.functions.upstreams import Upstream, Upstreams
+from wws.functions.upstreams import Upstream
 from wws.http import Request, Response
 
 __all__ = ["attempts"]
 
-
-_LOOK: Final = 0.02  # seconds between two looks at places that other processes hold
 _record: Final = record
 
 
@@ -143,7 +139,7 @@ class _Attempts:
             if upstream is None:
                 return None
             gate = upstream.gate
-            if gate is None or gate.enter() or await _place(gate, upstream, self._others, self.setup.env, self.ctx):
+            if gate is None or gate.enter() or await turn_at(gate, upstream, self._others, self.setup.env, self.ctx):
                 return upstream
             upstream.released(self.setup.clock())
             if not self._spill(gate):
@@ -199,13 +195,13 @@ class _Attempts:
         if upstream.admits(now):
             return upstream
         wider = self.at if self.action is not None and self.action.wider else None
-        place = _open(self.candidates, self.at + 1, self.routes, now, self.setup.policy, wider)
+        place = first_open(self.candidates, self.at + 1, self.routes, now, self.setup.policy, wider)
         if place is not None:
             self.at, self.retries = place, 0
             return self.routes.of(self.candidates[place])
         if self.failure is not None:
             return None
-        upstream = await _closed(self.candidates, self.routes, self.setup.env, self.ctx)
+        upstream = await probed(self.candidates, self.routes, self.setup.env, self.ctx)
         self.at = self.candidates.index(upstream.ref)
         return upstream
 
@@ -279,10 +275,10 @@ class _Attempts:
                 self.retries += 1
                 await self.setup.wws.clock.sleep(pause)
                 return True
-        following = _next(self.candidates, self.at, action, self.setup.policy)
-        if following is None:
+        place = following(self.candidates, self.at, action, self.setup.policy)
+        if place is None:
             return False
-        self.at, self.retries = following, 0
+        self.at, self.retries = place, 0
         return True
 
     def _refusal(self) -> Refusal:
@@ -305,100 +301,3 @@ def _jitter(ctx: Context) -> float:
     """From 0 to 1. Requests differ in their ids, and the seed of `hash` is this process's own: enough to part those who fail
     together."""
     return (hash(ctx.request_id) & 0xFFFF) / 65536.0
-
-
-def _next(candidates: tuple[ModelRef, ...], at: int, action: Action, policy: Policy) -> int | None:
-    """The place of the next candidate, or None. An input that was too long goes to a larger window only."""
-    if not action.fail_over:
-        return None
-    for place in range(at + 1, len(candidates)):
-        if not action.wider or _larger(candidates[place], candidates[at], policy):
-            return place
-    return None
-
-
-def _larger(ref: ModelRef, than: ModelRef, policy: Policy) -> bool:
-    window, other = _window(ref, policy), _window(than, policy)
-    return window is not None and (other is None or window > other)
-
-
-def _window(ref: ModelRef, policy: Policy) -> int | None:
-    provider = policy.providers.get(ref.provider)
-    known = catalogue.entry(provider.kind if provider is not None else ref.provider, ref.model)
-    return None if known is None else known.context
-
-
-def _open(
-    candidates: tuple[ModelRef, ...], start: int, routes: Upstreams, now: float, policy: Policy, wider: int | None
-) -> int | None:
-    """The place of the first candidate from `start` on that may be asked. `wider`: the place whose window was too small."""
-    for place in range(start, len(candidates)):
-        if wider is not None and not _larger(candidates[place], candidates[wider], policy):
-            continue
-        if routes.of(candidates[place]).admits(now):
-            return place
-    return None
-
-
-async def _closed(candidates: tuple[ModelRef, ...], routes: Upstreams, env: Env, ctx: Context) -> Upstream:
-    """Every candidate's breaker is open. One probe goes through where that may do some good; else a short wait, or a refusal
-    that says when to come back."""
-    clock = env.wws.clock
-    now = clock.monotonic()
-    known = [routes.of(ref) for ref in candidates]
-    for upstream in known:
-        if upstream.admits(now, forced=True):
-            return upstream
-    soonest = min(known, key=lambda upstream: upstream.until)
-    wait = soonest.until - now
-    if 0.0 < wait <= SHORT and now + wait < ctx.deadline:
-        await clock.sleep(wait)
-        if soonest.admits(clock.monotonic()):
-            return soonest
-    cause = soonest.cause or "provider_overloaded"
-    ctx.trail.error_type = cause
-    raise Refusal(TABLE[cause].code, retry_after=max(1.0, soonest.until - clock.monotonic()), retry=False)
-
-
-async def _place(gate: Gate, upstream: Upstream, elsewhere: bool, env: Env, ctx: Context) -> bool:
-    """Waits in line for a place; False when it is not worth it, or did not come in time."""
-    if not env.wws.share_in_flight:
-        return False  # one request may not wake another here
-    clock: Clock = env.wws.clock
-    now = clock.monotonic()
-    until = min(ctx.deadline, now + PATIENCE) if elsewhere else ctx.deadline
-    woken = asyncio.get_running_loop().create_future()
-    ticket = gate.join(until, now, partial(_wake, woken))
-    if ticket is None:
-        return False
-    try:
-        await _turn(gate, woken, until, clock)
-    except TimeoutError:
-        upstream.waited(until - now)
-        return not gate.give_up(ticket)
-    except asyncio.CancelledError:
-        if not gate.give_up(ticket):
-            gate.leave(clock.monotonic(), 0.0)
-        upstream.released(clock.monotonic())
-        raise
-    upstream.waited(clock.monotonic() - now)
-    return ticket.state == ADMITTED
-
-
-async def _turn(gate: Gate, woken: asyncio.Future[None], until: float, clock: Clock) -> None:
-    """Waits to be woken. Raises `TimeoutError` at `until`."""
-    if gate.shared is None:
-        await asyncio.wait_for(woken, until - clock.monotonic())
-        return
-    while not woken.done():
-        left = until - clock.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        await asyncio.wait({woken}, timeout=min(left, _LOOK))
-        if not woken.done():
-            gate.look(clock.monotonic())
-
-
-def _wake(woken: asyncio.Future[None]) -> None:
-    if not woken.done():
-        woken.set_result(None)

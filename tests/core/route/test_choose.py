@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from wws.core.policy import DEFAULT_MODELS, Condition, ModelRef, Policy, ProviderConfig, Rule
 from wws.core.route.choose import Choice, Router, Task, choose, explain, printable
+from wws.core.route.estimate import context_length
 
 LONG = ("long_context", "Context exceeds 128K, using GLM-4-Long", ["zai/glm-4-long"])
 CODE = ("code", "Standard code task", ["synthetic/hf:deepseek-ai/DeepSeek-V3", "zai/glm-4-flash"])
@@ -253,3 +254,23 @@ def test_complexity_makes_no_difference_where_no_rule_asks(listed: list[Rule], k
     router = Router(Policy(models=MODELS, rules=tuple(listed)))
     if not router.needs_complexity:
         assert router.choose(Task(kind, "high", length)) == router.choose(Task(kind, None, length))
+
+
+@given(rules, st.none() | words, st.integers(0, 2_000_000), st.integers(0, 300_000))
+def test_what_is_known_beforehand_is_what_a_closer_look_gives(
+    listed: list[Rule], kind: str | None, size: int, max_tokens: int
+) -> None:
+    router = Router(Policy(models=MODELS, rules=tuple(listed)))
+    kind = None if kind is None else kind.lower()
+    brief = router.brief(kind, size, max_tokens)
+    if brief is not None:
+        assert brief == router.choose(Task(kind, None, context_length(size, max_tokens)))
+
+
+def test_most_tasks_are_known_beforehand() -> None:
+    router = Router(Policy())
+    assert router.brief("code", 100_000, 4096) == choose(Task("code", None, 0), Policy())
+    assert router.brief("coder", 0, 0) == router.brief(None, 0, 0)
+    assert router.brief("code", 500_000, 0) is None
+    assert router.brief("code", 0, 200_000) is None
+    assert Router(Policy(rules=(Rule("code", "hard", Condition(complexity=("high",))),))).brief(None, 0, 0) is None

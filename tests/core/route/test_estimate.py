@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wws.core.route.estimate import HEAD, IMAGE_BYTES, TAIL, WEIGHTS, complexity, context_length, text_bytes
+from wws.core.route.estimate import HEAD, IMAGE_BYTES, TAIL, WEIGHTS, complexity, context_length, largest_within, text_bytes
 
 
 @pytest.mark.parametrize(
@@ -175,3 +175,9 @@ def test_any_text_has_a_tier_and_two_markers_make_it_high(text: str) -> None:
 def test_technical_words_never_lower_a_tier(parts: list[str]) -> None:
     prompt = "".join(parts)
     assert RANK[complexity(prompt + "kubernetes sharding consensus")] >= RANK[complexity(prompt)]
+
+
+@given(st.integers(-5, 10**7))
+def test_the_largest_size_within_a_length(tokens: int) -> None:
+    size = largest_within(tokens)
+    assert context_length(size) <= tokens < context_length(size + 1)

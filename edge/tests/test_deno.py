@@ -50,6 +50,16 @@ def test_the_glue_is_typed_formatted_and_linted(tmp_path: Path, words: tuple[str
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_border_s_glue_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "wws.toml").write_text(SHOP)
+    folder = build(load(tmp_path / "wws.toml", os.environ), None).path
+    script = Path(__file__).parent / "border.ts"
+    (folder / script.name.replace("border", "try")).write_text(script.read_text())
+    (folder / "node_modules").symlink_to(MODULES)
+    done = deno(folder, "run", "--check", *OPTIONS, "try.ts")
+    assert (done.returncode, done.stdout) == (0, "well\n"), done.stdout + done.stderr
+
+
 def test_a_dry_run_of_a_deployment_makes_the_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "node_modules" / ".bin").mkdir(parents=True)
     (tmp_path / "node_modules" / ".bin" / "deno").symlink_to(DENO)

@@ -27,6 +27,7 @@ class Exchanges:
         self._border = border
         self._loop = loop
         self._running: dict[int, asyncio.Task[None]] = {}
+        self._sending: dict[int, Stream] = {}
         self._kept: set[asyncio.Future[Any]] = set()
 
     def fetch(self, number: int, method: str, url: str, head: str, client: str, body: bool) -> None:
@@ -34,10 +35,17 @@ class Exchanges:
         self._loop.enter(self._begin, number, method, url, head, client, body)
 
     def leave(self, number: int) -> None:
-        """Called by the glue: the client has left before its answer."""
-        task = self._running.get(number)
+        """Called by the glue: the client has left before its answer, or within it."""
+        task, stream = self._running.get(number), self._sending.get(number)
         if task is not None:
             self._loop.enter(task.cancel)
+        elif stream is not None:
+            self._loop.enter(self._stop, stream)
+
+    def _stop(self, stream: Stream) -> None:
+        """Ends what is sent to nobody. A body of `fetch` ends at once; another is left at its next piece."""
+        if isinstance(stream, FetchStream):
+            stream.stop()
 
     def keep(self, awaitable: Any) -> None:
         """Runs what goes on after an answer."""
@@ -85,7 +93,8 @@ class Exchanges:
             source = body.untouched if isinstance(body, FetchStream) else None
             if source is None:
                 border.glue.stream(number, status, head)
-                self._hold(self._started(pump(response, body, _Sink(border, number))))
+                self._sending[number] = body
+                self._hold(self._started(self._sent(number, response, body)))
                 return
             if response.length is not None:
                 head += f"content-length: {response.length}\r\n"
@@ -94,6 +103,13 @@ class Exchanges:
             border.glue.answer(number, status, head, border.octets(body) if body else None)
         if response.finish is not None:
             response.finish("done", response.length or 0)
+
+    async def _sent(self, number: int, response: Response, stream: Stream) -> None:
+        try:
+            await pump(response, stream, _Sink(self._border, number))
+        finally:
+            del self._sending[number]
+            self._border.glue.end(number, False)  # has no effect on what has ended well
 
 
 def _request(border: Border, number: int, method: str, url: str, head: str, client: str, body: bool) -> Request:

@@ -77,6 +77,11 @@ export class Border {
 
   constructor(private readonly database: Database) {}
 
+  // Requests, answers and exchanges with upstreams that have not come to their end.
+  get open(): number {
+    return this.#asked.size + this.#outgoing.size + this.#upstreams.size;
+  }
+
   // requests
 
   serve(request: Request, client: string): Response | Promise<Response> {
@@ -91,8 +96,10 @@ export class Border {
     this.fetch(number, request.method, request.url, flat(request.headers), client, body);
     if (asked.answer !== undefined) return asked.answer;
     request.signal.addEventListener("abort", () => {
-      if (asked.answer === undefined) this.leave(number);
+      if (asked.answer !== undefined) return;
       this.#give(number, new Response(null, { status: 499 }));
+      this.#asked.delete(number);
+      this.leave(number);
     });
     return new Promise((resolve) => asked.resolve = resolve);
   }
@@ -137,7 +144,10 @@ export class Border {
       pull: () => tell(1),
       cancel: () => {
         out.left = true;
+        this.#outgoing.delete(number);
+        this.#asked.delete(number);
         tell(FAILED);
+        this.leave(number);
       },
     }, new ByteLengthQueuingStrategy({ highWaterMark: ROOM }));
     this.#outgoing.set(number, out);
@@ -257,11 +267,14 @@ export class Border {
     const upstream = this.#upstreams.get(number);
     if (!upstream?.body) return this.#gone(wait);
     upstream.reader ??= upstream.body.getReader();
-    this.#pieces(wait, upstream, upstream.reader).catch(this.#failed(wait));
+    this.#pieces(wait, number, upstream, upstream.reader).catch((reason) => {
+      this.#upstreams.delete(number);
+      this.settle(wait, FAILED, String(reason));
+    });
   }
 
   // All that is here, as one piece. 2: it was the last.
-  async #pieces(wait: number, upstream: Upstream, reader: Reader): Promise<void> {
+  async #pieces(wait: number, number: number, upstream: Upstream, reader: Reader): Promise<void> {
     const parts: Octets[] = [];
     let step: ReadableStreamReadResult<Octets> | undefined = await (upstream.next ?? reader.read());
     while (step !== undefined && !step.done) {
@@ -271,6 +284,7 @@ export class Border {
       upstream.next.then((found) => step = found, () => {}); // that it has failed is told to whoever asks
       for (let hop = 0; hop < HOPS && step === undefined; hop++) await undefined;
     }
+    if (step !== undefined) this.#upstreams.delete(number);
     this.settle(wait, step === undefined ? 1 : parts.length ? 2 : 0, "", joined(parts));
   }
 

@@ -77,6 +77,14 @@ def test_what_wrangler_is_told(tmp_path: Path) -> None:
     assert told["migrations"] == [{"tag": "wws-1", "new_sqlite_classes": ["Counters"]}]
 
 
+def test_crons_are_written_as_the_platform_reads_them(tmp_path: Path) -> None:
+    (tmp_path / "functions").mkdir()
+    (tmp_path / "functions" / "cleanup.py").write_text("async def scheduled(event, env, ctx):\n    return None\n")
+    crons = '[triggers]\ncrons = ["0 3 * * 1-5", { cron = "0 3 * * mon-fri", function = "cleanup" }, "*/5 * * * *"]\n'
+    told = wrangler(built(tmp_path, TOML + crons))
+    assert told["triggers"] == {"crons": ["0 3 * * MON,TUE,WED,THU,FRI", "*/5 * * * *"]}
+
+
 def test_approximate_limits_are_counted_by_the_platform(tmp_path: Path) -> None:
     rough = 'default = "100/min approximate"\n"/a/*" = "5/10s approximate"\n"/b/*" = "100/min approximate"\n'
     limits = f'[limits]\n{rough}"/c" = "7/min"\n'
@@ -164,3 +172,10 @@ def test_a_secret_in_the_clear_is_refused_and_not_repeated(tmp_path: Path) -> No
 def test_a_runtime_on_this_machine_reaches_it(tmp_path: Path) -> None:
     project = load(config(tmp_path, TOML.replace("https://shop.example", "http://127.0.0.1:3000")), PLANTED)
     assert (build_here(project, None).path / "src" / "entry.py").is_file()
+
+
+def test_a_cron_that_the_platform_reads_in_another_way_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "functions").mkdir()
+    (tmp_path / "functions" / "cleanup.py").write_text("async def scheduled(event, env, ctx):\n    return None\n")
+    wrong = refused(tmp_path, TOML + '[triggers]\ncrons = ["0 0 1 * MON"]\n')
+    assert "a day of the month and a day of the week" in wrong["triggers.crons[0]"]

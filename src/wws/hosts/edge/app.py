@@ -88,9 +88,13 @@ class EdgeApp:
         self._background.enter(keep)
         functions = self.env.wws.functions
         all_of_them = [name for name, one in functions.items() if one.code is None or "scheduled" in one.code.events]
-        wanted = [[tick.function] if tick.function is not None else all_of_them for tick in self._crons if tick.cron == cron]
-        event = ScheduledEvent(cron, datetime.fromtimestamp(seconds, UTC))
-        await asyncio.gather(*[self._run(name, event) for name in dict.fromkeys([name for some in wanted for name in some])])
+        due: dict[str, str] = {}  # by function: the expression as the project writes it
+        for tick in self._crons:
+            if cron == (tick.there or tick.cron):
+                for name in all_of_them if tick.function is None else [tick.function]:
+                    due.setdefault(name, tick.cron)
+        time = datetime.fromtimestamp(seconds, UTC)
+        await asyncio.gather(*[self._run(name, ScheduledEvent(written, time)) for name, written in due.items()])
 
     async def _run(self, name: str, event: ScheduledEvent) -> None:
         function = self.env.wws.functions[name]

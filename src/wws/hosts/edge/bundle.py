@@ -31,10 +31,12 @@ Value = str | int | float | bool
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """One of `[triggers] crons`. `function` None: every function that has a `scheduled` handler."""
+    """One of `[triggers] crons`. `function` None: every function that has a `scheduled` handler. `there`: how the platform writes
+    the expression, where its events name that."""
 
     cron: str
     function: str | None = None
+    there: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

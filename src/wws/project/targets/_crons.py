@@ -6,13 +6,29 @@ Days of the week go there by their names, which mean the same everywhere. What i
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-__all__ = ["by_name"]
+if TYPE_CHECKING:
+    from wws.project.targets._plain import Edge
+
+__all__ = ["by_name", "crons"]
 
 _DAYS: Final = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 _ITEM: Final = re.compile(r"(?:\*|(\w+)(?:-(\w+))?)(?:/(\d+))?")
 _STAR: Final = "*"
+
+
+def crons(edge: Edge) -> dict[str, str]:
+    """The project's expressions, and how such a platform writes each; what cannot be written there is refused."""
+    found = {}
+    for index, one in enumerate(edge.project.crons):
+        if len(one.cron.split()) != 5:
+            continue  # with seconds: refused already
+        try:
+            found[one.cron] = by_name(one.cron)
+        except ValueError as error:
+            edge.refuse(("triggers", "crons", index), f'found "{one.cron}": {error}')
+    return found
 
 
 def by_name(expression: str) -> str:

@@ -15,6 +15,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from wws.project.files import project_files
 from wws.project.locate import Path as Place
 from wws.project.settings import Project
 from wws.project.targets import Built
+from wws.project.targets._crons import crons
 from wws.project.targets._folder import package, write
 from wws.project.targets._functions import FOLDER as FUNCTIONS
 from wws.project.targets._functions import sources
@@ -110,8 +112,10 @@ def _build(project: Project, out: Path | None, reach: Reach) -> Built:
     edge = edge_project(project.path, os.environ, STORES)
     for refusal in (*refusals(edge, reach), *_approximate(edge)):
         edge.refuse(*refusal)
+    named = crons(edge)
     edge.check()
     bundle = edge.bundle()
+    bundle = replace(bundle, crons=tuple([replace(tick, there=named[tick.cron]) for tick in bundle.crons]))
     files = contents(edge, bundle)
     size = sum(map(len, files.values()))
     if size > MAX_BYTES:
@@ -183,7 +187,7 @@ def wrangler(edge: Edge, bundle: Bundle) -> dict[str, Any]:
             for rate in wanted
         ]
     if bundle.crons:
-        told["triggers"] = {"crons": list(dict.fromkeys([tick.cron for tick in bundle.crons]))}
+        told["triggers"] = {"crons": list(dict.fromkeys([tick.there or tick.cron for tick in bundle.crons]))}
     if assets(edge):
         told["assets"] = {"directory": f"./{ASSETS}"}
     return told

@@ -28,13 +28,13 @@ from wws.project.environment import read_environment
 from wws.project.public import Public
 from wws.project.settings import Project
 from wws.project.targets import Built
-from wws.project.targets._crons import by_name
+from wws.project.targets._crons import crons
 from wws.project.targets._deno import VERSION, deno
 from wws.project.targets._folder import package, write
 from wws.project.targets._functions import FOLDER as FUNCTIONS
 from wws.project.targets._functions import sources
 from wws.project.targets._limits import Reach, refusals, warnings
-from wws.project.targets._plain import Edge, edge_project
+from wws.project.targets._plain import edge_project
 
 __all__ = ["PYODIDE", "build", "build_here", "deploy", "dev", "load"]
 
@@ -132,13 +132,13 @@ def _build(project: Project, out: Path | None, reach: Reach) -> Built:
     edge = edge_project(project.path, os.environ, STORES)
     for refusal in refusals(edge, reach):
         edge.refuse(*refusal)
-    crons = _crons(edge)
+    named = crons(edge)
     edge.check()
     pages, missing = _pages(edge.project.public)
     bundle = replace(edge.bundle(), pages=pages, missing=missing)
     files: dict[str, bytes] = {file.name: file.read_bytes() for file in sorted(_GLUE.iterdir())}
     files[_MARK] = _json(configuration())
-    files["crons.ts"] = _crons_module(crons).encode()
+    files["crons.ts"] = _crons_module(named).encode()
     files["bundle.json"] = _json(written(bundle))
     functions = {f"{FUNCTIONS}/{path}": text for path, text in sources(edge.project.functions).items()}
     files["python.zip"] = archive({**package([ENTRY]), **functions})
@@ -175,22 +175,9 @@ def _public(public: Public, pages: Mapping[str, Page]) -> dict[str, bytes]:
     return {name: (public.root / name).read_bytes() for name in sorted(names)}
 
 
-def _crons(edge: Edge) -> dict[str, str]:
-    """The project's expressions, and how the platform writes each."""
-    found = {}
-    for index, one in enumerate(edge.project.crons):
-        if len(one.cron.split()) != 5:
-            continue  # with seconds: refused already
-        try:
-            found[one.cron] = by_name(one.cron)
-        except ValueError as error:
-            edge.refuse(("triggers", "crons", index), f'found "{one.cron}": {error}')
-    return found
-
-
-def _crons_module(crons: Mapping[str, str]) -> str:
+def _crons_module(named: Mapping[str, str]) -> str:
     lines = [
-        f'Deno.cron("wws {number}", "{named}", () => tick("{cron}"));\n' for number, (cron, named) in enumerate(crons.items(), 1)
+        f'Deno.cron("wws {number}", "{there}", () => tick("{cron}"));\n' for number, (cron, there) in enumerate(named.items(), 1)
     ]
     return _CRONS + "".join(['import { tick } from "./ticks.ts";\n\n', *lines] if lines else [])
 

@@ -37,6 +37,45 @@ def waits_in_handlers(source: str) -> Iterator[int]:
                     yield part.lineno
 
 
+def trusts_an_old_none(source: str) -> Iterator[int]:
+    """Lines that read `self.x` in a function that has gone on only because it was None.
+
+    mypy takes it for None from there on, whatever was called in between, and compiled code then raises `TypeError` where it has
+    become something else.
+    """
+    for function in ast.walk(ast.parse(source)):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        for statement in function.body:
+            match statement:
+                case ast.If(
+                    test=ast.Compare(
+                        left=ast.Attribute(value=ast.Name(id="self"), attr=name),
+                        ops=[ast.IsNot()],
+                        comparators=[ast.Constant(value=None)],
+                    ),
+                    body=[*_, ast.Return() | ast.Raise()],
+                    orelse=[],
+                ):
+                    later = [node for node in ast.walk(function) if isinstance(node, ast.Attribute) and node.attr == name]
+                    after = sorted(
+                        [node for node in later if node.lineno > (statement.end_lineno or 0)], key=lambda node: node.lineno
+                    )
+                    if after and isinstance(after[0].ctx, ast.Load):
+                        yield after[0].lineno
+
+
+@pytest.mark.parametrize("name", hot())
+def test_no_compiled_function_trusts_an_old_none(name: str) -> None:
+    assert list(trusts_an_old_none((ROOT / "src" / "wws" / f"{name}.py").read_text())) == []
+
+
+def test_a_none_that_may_be_old_is_found() -> None:
+    source = "def f(self):\n if self.x is not None:\n  return\n self.g()\n if self.x is None:\n  pass"
+    assert list(trusts_an_old_none(source)) == [5]
+    assert list(trusts_an_old_none(source.replace("self.g()", "self.x = 1"))) == []
+
+
 @pytest.mark.parametrize("name", hot())
 def test_no_compiled_coroutine_waits_in_a_handler(name: str) -> None:
     assert list(waits_in_handlers((ROOT / "src" / "wws" / f"{name}.py").read_text())) == []

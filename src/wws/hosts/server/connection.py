@@ -122,6 +122,9 @@ class Connection(Reader):
             elif not self._held and self._transport is not None:
                 self._held = True
                 self._transport.pause_reading()
+        self._settle()
+
+    def _settle(self) -> None:
         if self._body is not None and self._closing is None:
             self._body.settle()
 

@@ -80,7 +80,7 @@ mode = "buffer"
 
 def project(around: Neighbours) -> str:
     """Its wws.toml: an alias for each fault, the primary that has it first and a good fallback."""
-    names = [f"{kind}{number:02}" for number in range(1, 17) for kind in ("f", "s")]
+    names = [f"{kind}{number:02}" for number in range(1, 17) for kind in ("f", "s", "m")]
     aliases = "\n".join([f'{name} = ["main/{name}", "backup/f{name[1:]}"]' for name in names])
     return _TOML.format(
         server=SERVER, supabase=around.supabase.url, main=around.main.url, backup=around.backup.url, aliases=aliases
@@ -104,7 +104,8 @@ class Result(NamedTuple):
 
 
 class Wall:
-    """`ask(model, stream)` is one request of a caller. A stream's model is `sNN`, so that no fault is met half over."""
+    """`ask(model, stream)` is one request of a caller. A stream's model is `sNN`, so that no fault is met half over; `mNN` is for
+    tests that ask so often that its breaker opens."""
 
     def __init__(self, gateway: Gateway, around: Neighbours) -> None:
         self.gateway = gateway
@@ -116,6 +117,7 @@ class Wall:
         for model, behaviour in main.items():
             around.main.script(model, behaviour)
             around.main.script("s" + model[1:], behaviour)
+            around.main.script("m" + model[1:], behaviour)
         for model, behaviour in backup.items():
             around.backup.script(model, behaviour)
         self.tasks = self.gauge("wws_tasks")

@@ -64,7 +64,7 @@ class Process:
     def __init__(self, project: Project, store: Store, loop: asyncio.AbstractEventLoop, places: Shares = alone) -> None:
         self.store = store
         of_turns = getattr(store, "of_turns", None)  # of a store that can group what is counted in one turn of the loop
-        if of_turns is not None:
+        if of_turns is not None and places is alone:  # several workers would only wait for one another
             of_turns(loop.call_soon)
         self._places = places
         self.clock = SystemClock()

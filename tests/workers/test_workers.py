@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -61,45 +62,64 @@ def test_metrics_are_those_of_all_and_never_go_back(begin: Begin) -> None:
     assert [one["restarts"] for one in status(gateway)["workers"]].count(1) == 1
 
 
+class Gate:
+    """A provider that answers nothing while it is closed."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self.waiting = 0
+
+    async def __call__(self, exchange: Any) -> None:
+        self.waiting += 1
+        try:
+            while self.closed:  # noqa: ASYNC110 -- it is opened by another thread
+                await asyncio.sleep(0.005)
+        finally:
+            self.waiting -= 1
+        await slow(exchange)
+
+
+def _all_held(gate: Gate, load: Load, gateway: Gateway, callers: int) -> dict[int, int]:
+    """How many questions each worker has in hand, when every caller waits and no worker has all of them."""
+    for _ in range(20):
+        gate.closed = True
+        until(lambda: gate.waiting == callers, "every question at the provider")
+        held = until(lambda: _connections(gateway, callers), "a connection for every question")
+        if min(held.values()):
+            return held
+        gate.closed = False
+        load.go_on(callers)
+    raise AssertionError("one worker always had all of them")
+
+
+def _connections(gateway: Gateway, together: int) -> dict[int, int] | None:
+    """Each worker's connections, once there are so many: one that its caller has closed may be seen a moment later."""
+    found = {one["pid"]: one["connections"] for one in workers(gateway)}
+    return found if sum(found.values()) == together else None
+
+
 def test_a_killed_worker_costs_its_own_requests_and_no_others(
     begin: Begin, around: Neighbours, record_property: Callable[[str, object], None]
 ) -> None:
-    around.main.script("paced", slow)  # 0.2 s, so that every caller's question is in somebody's hand
-    limit = 200
+    gate = Gate()
+    around.main.script("paced", gate)
+    limit, callers = 200, 8
     gateway = begin(limit=f"{limit}/hour")
     key = gateway.create_key()["key"]
-    callers = 8
     with Load(callers, chat(gateway.url, key, model="paced")) as load:
         load.go_on(20)
-        victim = pids(gateway)[0]
-        os.kill(victim, signal.SIGSTOP)  # what it has in hand now stays in its hand
-        load.go_on(30)  # the others go on, and nobody waits in the queue for the one that stands still
-        held = callers - _running(load)
-        assert 0 < held < callers
+        held = _all_held(gate, load, gateway, callers)
+        victim = max(held, key=lambda pid: held[pid])
         os.kill(victim, signal.SIGKILL)
         killed = time.monotonic()
         until(lambda: victim not in (found := pids(gateway)) and len(found) == 2, "another worker")
         record_property("seconds until there was another worker", time.monotonic() - killed)
+        gate.closed = False
         until(lambda: load.results[429] > 20, "the end of the limit")
     lost = {result: count for result, count in load.results.items() if result not in (200, 429)}
-    assert sum(lost.values()) == held, load.results
+    assert sum(lost.values()) == held[victim], load.results
     assert all(str(result).startswith(("RemoteDisconnected", "ConnectionResetError")) for result in lost), lost
-    assert limit - held <= load.results[200] <= limit  # what was lost may have been counted
-
-
-def _running(load: Load) -> int:
-    """How many callers still get answers."""
-    seen: set[int] = set()
-    once = load._once
-
-    def noting(number: int) -> int:
-        seen.add(number)
-        return once(number)
-
-    load._once = noting
-    load.go_on(40)
-    load._once = once
-    return len(seen)
+    assert load.results[200] == limit - held[victim]  # what was lost had been counted before it was asked
 
 
 def test_a_provider_gets_no_more_at_a_time_than_it_takes(begin: Begin, around: Neighbours) -> None:

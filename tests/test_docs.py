@@ -146,7 +146,7 @@ def test_every_json_of_a_page_is_json(name: str, text: str) -> None:
 
 @pytest.mark.parametrize(("name", "text"), blocks("python"))
 def test_every_python_of_a_page_compiles(name: str, text: str) -> None:
-    compile(text, name, "exec")
+    assert compile(text, name, "exec").co_filename == name
 
 
 # What can be seen

@@ -279,5 +279,5 @@ async def test_a_body_in_parts_is_one_body() -> None:
     assert parts.length == 11
     assert parts.ready() == await parts.read() == await parts.read(11) == b'{"a":12345}'
     assert [piece async for piece in parts.chunks()] == [b'{"a":12345}']
-    with pytest.raises(Refusal, match="larger than 10 bytes"):
+    with pytest.raises(Refusal, match="larger than the 10 bytes allowed here"):
         await parts.read(10)

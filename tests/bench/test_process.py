@@ -94,5 +94,7 @@ def test_missing_tools_are_named_with_their_packages(monkeypatch: pytest.MonkeyP
         require("nginx", "wrk")
 
 
-def test_tools_that_are_there_pass() -> None:
-    require(os.path.basename(sys.executable))
+def test_only_the_tool_that_is_missing_is_named() -> None:
+    with pytest.raises(Missing) as raised:
+        require(os.path.basename(sys.executable), "no-such-tool")
+    assert "no-such-tool" in str(raised.value) and os.path.basename(sys.executable) not in str(raised.value)

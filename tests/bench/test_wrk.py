@@ -55,9 +55,13 @@ def _counts(requests: int = 10, bad_status: int = 0, socket_errors: int = 0) -> 
     return Counts(requests, 1.0, bad_status, socket_errors, 1.0, 1.0)
 
 
-def test_good_runs_pass() -> None:
-    judge(Call("u"), _counts())
-    judge(Call("u", status=401), _counts(bad_status=10))
+def test_the_same_counts_are_good_for_one_call_and_no_figure_for_another() -> None:
+    answered, refused = _counts(), _counts(bad_status=10)
+    judge(Call("u"), answered)
+    judge(Call("u", status=401), refused)
+    for call, counts in ((Call("u"), refused), (Call("u", status=401), answered)):
+        with pytest.raises(BenchError, match="of status 400 or more where"):
+            judge(call, counts)
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,9 @@ def test_f08_a_cut(wall: Wall, note: Note, stream: bool) -> None:
 
 def test_f08_a_cut_of_a_stream_that_is_held_back(wall: Wall, stream: bool) -> None:
     """`mode = "buffer"`: another model can step in until the end."""
-    whole(wall.ask(model_of("F08", stream), stream, wall.buffered), "backup")
+    result = wall.ask(model_of("F08", stream), stream, wall.buffered)
+    whole(result, "backup")
+    assert result.attempts == 2
 
 
 def test_f09_a_stall(wall: Wall, note: Note, stream: bool) -> None:

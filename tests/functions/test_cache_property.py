@@ -140,7 +140,9 @@ class Model:
         assert made.at >= self.changed.get(step.target, 0.0)
 
 
-async def run(policy: CachePolicy, steps: list[Step]) -> None:
+async def run(policy: CachePolicy, steps: list[Step]) -> list[str]:
+    """Where each answer came from, every one of them held against the model."""
+    sources = []
     site = Site(policy)
     model = Model(site)
     for step in steps:
@@ -153,7 +155,9 @@ async def run(policy: CachePolicy, steps: list[Step]) -> None:
         if step.method == "POST" and step.status < 400:
             model.changed[step.target] = site.clock.monotonic()
         model.check(step, policy, result.source, result.age, result.data)
+        sources.append(result.source)
         await site.background.drain()
+    return sources
 
 
 @settings(deadline=None, max_examples=150)
@@ -161,4 +165,6 @@ async def run(policy: CachePolicy, steps: list[Step]) -> None:
 def test_what_is_served_from_the_cache_was_storable_is_fresh_enough_and_is_the_askers_to_see(
     policy: CachePolicy, steps: list[Step]
 ) -> None:
-    asyncio.run(run(policy, steps))
+    sources = asyncio.run(run(policy, steps))
+    assert len(sources) == len(steps)
+    assert not sources or sources[0] not in ("hit", "stale"), "nothing is stored before the first request"

@@ -88,6 +88,7 @@ def test_a_caller_who_leaves_ends_the_provider_s_work(host: Host, token: str, ar
     with opened(host.url, CHAT, token, hello("one two three four", model=f"main/{model}", stream=True)) as response:
         next(events(response))
     until(lambda: pace.left, "the end of the upstream connection", 10.0)
+    assert around.main.seen(model) == 1, "nobody asked again for a caller who has left"
 
 
 def test_an_anthropic_stream(host: Host, token: str) -> None:

@@ -28,7 +28,8 @@ def test_the_picture_has_a_line_for_each_of_the_three_and_stays_inside() -> None
 
 
 def test_nothing_at_all_can_be_drawn_too() -> None:
-    ElementTree.fromstring(plot([Sample(0.0, 0, 0, 0, Gauges(0.0, 0.0, 0.0, 0.0))], 0.0, [], "nothing"))  # noqa: S314
+    root = ElementTree.fromstring(plot([Sample(0.0, 0, 0, 0, Gauges(0.0, 0.0, 0.0, 0.0))], 0.0, [], "nothing"))  # noqa: S314
+    assert len(list(root.iter(f"{SVG}polyline"))) == 3
 
 
 def test_the_page_says_what_was_found() -> None:

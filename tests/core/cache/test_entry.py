@@ -107,6 +107,7 @@ def test_one_changed_byte_never_makes_anything_else_than_an_entry_or_a_value_err
     at = data.draw(st.integers(0, len(raw) - 1))
     raw[at] ^= data.draw(st.integers(1, 255))
     try:
-        decode(bytes(raw))
+        found = decode(bytes(raw))
     except ValueError:
         return
+    assert encode(found) == raw

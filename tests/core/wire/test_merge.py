@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from hypothesis import given
@@ -77,4 +78,6 @@ def test_nothing_a_provider_sends_breaks_it(values: list[Any], name: str) -> Non
     into: dict[str, Any] = {}
     for value in values:
         merge(into, name, value)
-    whole(into)
+    found = whole(into)
+    assert json.loads(json.dumps(found)) == found  # JSON, with no piece of a text left in it
+    assert list(found) == ([name] if values else [])

@@ -137,5 +137,5 @@ def test_what_is_read_is_what_is_there(
 @given(st.binary(max_size=80))
 def test_bytes_of_any_kind_are_no_error(noise: bytes) -> None:
     for body in (noise, b'{"usage":' + noise, b'{"model":' + noise, b'{"usage":{' + noise + b"}}"):
-        from_answer(body)
-        served_model(body)
+        assert from_answer(body) is None or b"tokens" in body
+        assert served_model(body) is None or body.startswith(b'{"model":')

@@ -12,9 +12,10 @@ kept = [[] for _ in range(1000)]
 settled()
 assert gc.get_freeze_count() > 1000
 assert not any(one is kept[0] for one in gc.get_objects())
-assert gc.get_threshold()[0] == 20_000
+print(gc.get_threshold()[0])
 """
 
 
 def test_what_is_alive_is_passed_by() -> None:
-    subprocess.run([sys.executable, "-c", PROGRAM], check=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", PROGRAM], check=True, timeout=30, stdout=subprocess.PIPE, text=True)
+    assert done.stdout == "20000\n"

@@ -430,6 +430,7 @@ async def test_a_client_that_leaves_cancels_its_request() -> None:
         await client.close()
         await until(lambda: gate.cancelled)
         await until(lambda: not server.connections)
+    assert gate.cancelled == gate.running and len(gate.running) == 1
 
 
 async def test_a_client_that_leaves_by_a_reset_cancels_its_request() -> None:
@@ -440,6 +441,7 @@ async def test_a_client_that_leaves_by_a_reset_cancels_its_request() -> None:
         await until(lambda: gate.running)
         client.writer.transport.abort()
         await until(lambda: gate.cancelled)
+    assert gate.cancelled == gate.running and len(gate.running) == 1
 
 
 async def test_a_client_that_half_closes_is_taken_for_gone() -> None:

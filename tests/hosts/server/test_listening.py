@@ -75,6 +75,7 @@ async def test_one_that_has_more_takes_what_nobody_else_does() -> None:
     await queue.acceptors[1].close()  # it stands still, and looks idle
     queue.knock(20)
     await until(lambda: len(queue.taken[0]) == 20)
+    assert not queue.taken[1]
     queue.acceptors.pop()
     await queue.close()
 

@@ -151,6 +151,7 @@ async def test_a_client_that_reads_nothing_and_leaves_frees_everything() -> None
             await writer.drain()
 
     async with upstream(origin) as to, proxy(to) as port:
+        before = len(asyncio.all_tasks())
         clients = [await Client.open(port, limit=1024) for _ in range(10)]
         for client in clients:
             await client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -160,6 +161,7 @@ async def test_a_client_that_reads_nothing_and_leaves_frees_everything() -> None
             client.writer.transport.abort()
         await until(lambda: to.open == 0)
         await settle()
+        assert len(asyncio.all_tasks()) == before
 
 
 async def test_the_buffer_towards_a_client_stays_near_its_mark() -> None:

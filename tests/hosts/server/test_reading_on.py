@@ -165,6 +165,7 @@ async def test_a_client_who_leaves_while_the_first_piece_is_waited_for() -> None
             await settle()
             writer.close()
             await until(lambda: not dialer.open_connections, "the upstream connection is closed")
+        assert not source.queue.qsize()
 
 
 # timers of a stream that is being sent

@@ -58,5 +58,6 @@ async def test_files_folders_and_folders_that_come_later(tmp_path: Path) -> None
     await seen("functions/deep/b.py", "x = 1\n")
     await asyncio.to_thread(shutil.rmtree, config.parent / "functions")
     await seen(".dev.vars", "A=1\n")
+    assert not taking.done()
     stop.set()
     await asyncio.wait_for(taking, 10)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from wws.core.policy import Route
     from wws.forms import Form
 
-__all__ = ["Body", "Headers", "Outcome", "Pair", "Pieces", "Request", "Response", "Stream", "Transform"]
+__all__ = ["Body", "Headers", "Outcome", "Pair", "Pieces", "Request", "Response", "Stream", "Transform", "body_too_large"]
 
 Pair = tuple[bytes, bytes]
 Octets = bytes  # inside Request, `bytes` is the method
@@ -165,12 +165,17 @@ class Body:
     async def read(self, limit: int | None = None) -> bytes:
         """The whole body. Raises `Refusal` with `body_too_large` past `limit` bytes, `client_closed` when it ends early."""
         if limit is not None and len(self._data) > limit:
-            raise Refusal("body_too_large", f"The body is larger than {limit} bytes.")
+            raise body_too_large(limit)
         return self._data
 
     def chunks(self) -> AsyncIterator[bytes]:
         """The body in pieces as they arrive; once only. Raises as `read` does when it ends early."""
         return Pieces([self._data] if self._data else [])
+
+
+def body_too_large(limit: int) -> Refusal:
+    """The refusal of a body of more than `limit` bytes."""
+    return Refusal("body_too_large", f"The body is larger than the {limit} bytes allowed here.")
 
 
 class Parts(Body):

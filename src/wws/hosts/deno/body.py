@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Any, Final
 
 from wws.errors import Refusal
 from wws.hosts.deno.border import Border
-from wws.http import Body
+from wws.hosts.edge.body import HeldBody
 
 __all__ = ["DenoBody"]
 
@@ -16,17 +16,15 @@ _EARLY: Final = 64 * 1024
 """Bytes, `BODY` in `glue/border.ts`."""
 
 
-class DenoBody(Body):
+class DenoBody(HeldBody):
     """The body of the request with this number."""
 
-    __slots__ = ("_border", "_read", "number")
+    __slots__ = ("_border", "number")
 
     def __init__(self, border: Border, number: int, length: int | None) -> None:
-        super().__init__()
-        self.length = length
+        super().__init__(length)
         self.number = number
         self._border = border
-        self._read: bytes | None = None
 
     @property
     def early(self) -> bool:
@@ -41,48 +39,25 @@ class DenoBody(Body):
                 self._read = data.to_bytes()
         return self._read
 
-    async def read(self, limit: int | None = None) -> bytes:
-        """See `Body.read`. A longer body is refused from its announced length, or as soon as it is seen."""
-        if limit is not None and (self.length or 0) > limit:
-            raise _too_large(limit)
-        if self.ready() is None:
-            self._read = await self._whole(limit)
-        data = self._read or b""
-        if limit is not None and len(data) > limit:
-            raise _too_large(limit)
+    async def _all(self) -> bytes:
+        _, data = await self._asked(self._border.glue.body)
         return data
-
-    async def _whole(self, limit: int | None) -> bytes:
-        if self.length is not None or limit is None:
-            status, _, data = await self._border.ask(self._border.glue.body, self.number)
-            if status < 0:
-                raise Refusal("client_closed")
-            return data or b""
-        pieces, size = [], 0
-        async for piece in self.chunks():
-            pieces.append(piece)
-            size += len(piece)
-            if size > limit:
-                raise _too_large(limit)
-        return b"".join(pieces)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """See `Body.chunks`."""
-        data: bytes | None = self.ready()
+        data = self.ready()
         if data is None and self.early:
             data = await self.read()
         if data is not None:
             if data:
                 yield data
             return
-        while True:
-            status, _, data = await self._border.ask(self._border.glue.piece, self.number)
-            if status < 0:
-                raise Refusal("client_closed")
-            if not status:
-                return
-            yield data or b""
+        while (step := await self._asked(self._border.glue.piece))[0]:
+            yield step[1]
 
-
-def _too_large(limit: int) -> Refusal:
-    return Refusal("body_too_large", f"The body is larger than the {limit} bytes allowed here.")
+    async def _asked(self, what: Any) -> tuple[int, bytes]:
+        """What the glue gives: its status, 0 at the end, and bytes."""
+        status, _, data = await self._border.ask(what, self.number)
+        if status < 0:
+            raise Refusal("client_closed")
+        return status, data or b""

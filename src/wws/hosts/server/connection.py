@@ -30,13 +30,11 @@ class Connection(Reader):
     """The protocol object of one accepted socket: an `asyncio.Protocol` in all but ancestry, which compiled code pays for."""
 
     __slots__ = (
-        "_backlog", "_closing", "_discarded", "_held", "_paused", "_pump", "_request", "_run", "_stalled", "_transport",
-        "_tunnel", "_version_1_0",
+        "_backlog", "_discarded", "_held", "_paused", "_pump", "_request", "_run", "_stalled", "_tunnel", "_version_1_0",
     )  # fmt: skip
 
     def __init__(self, server: Server) -> None:
         super().__init__(server)
-        self._transport: Transport | None = None
         # the request being answered
         self._request: Request | None = None
         self._version_1_0 = False
@@ -48,7 +46,6 @@ class Connection(Reader):
         self._paused = False
         self._stalled: float | None = None  # since when the client takes nothing
         self._backlog = 0  # bytes not taken when we last looked
-        self._closing: float | None = None
         self._discarded = 0
 
     # asyncio.Protocol
@@ -183,6 +180,7 @@ class Connection(Reader):
         if body is not NO_BODY and isinstance(body, IncomingBody) and not body.complete:
             # The next request would have to be found behind bytes nobody wants: close instead, and say so.
             self._keep_alive = False
+            body.answered()
             failed = body.failed
             if failed is not None and response.status < 400:
                 self._abandon(response)
@@ -304,22 +302,7 @@ class Connection(Reader):
         if self._discarded > self._server.limits.linger_bytes and self._transport is not None:
             self._transport.abort()
 
-    # flow and timers
-
-    def _flow(self, read: bool) -> None:
-        if self._transport is not None:
-            if read:
-                self._body_since = self._loop.time()
-                self._body_mark = 0 if self._body is None else self._body.received
-                self._transport.resume_reading()
-            else:
-                self._transport.pause_reading()
-
-    def _continue(self) -> None:
-        # Not in the midst of an answer whose head is sent already.
-        if self._transport is not None and self._pump is None and self._closing is None:
-            self._server.outbox.flush()
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    # timers
 
     def check(self, now: float) -> None:
         """Acts on what has taken too long at `now`; called every tick."""

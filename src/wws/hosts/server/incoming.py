@@ -8,7 +8,7 @@ from typing import Final
 
 from wws.errors import Refusal
 from wws.hosts.server.limits import HIGH_WATER
-from wws.http import Body
+from wws.http import Body, body_too_large
 
 _UNLIMITED: Final = 1 << 62
 
@@ -58,6 +58,10 @@ class IncomingBody(Body):
     def failed(self) -> Refusal | None:
         """Why the body can never be whole, once that is known."""
         return self._error
+
+    def answered(self) -> None:
+        """The answer begins: no 100 may come in its midst."""
+        self._continue = None
 
     def feed(self, data: bytes) -> None:
         """More of the body has come, and nothing comes with it."""
@@ -141,16 +145,16 @@ class IncomingBody(Body):
         """The whole body, at most `limit` bytes: a longer one is refused from its announced length, or as soon as it is seen."""
         most = _UNLIMITED if limit is None else limit
         if (self.length or 0) > most:
-            raise _too_large(most)
+            raise body_too_large(most)
         self._limit = most
         while not self.complete:
             if self._error is not None:
                 raise self._error
             if self._waiting > most:
-                raise _too_large(most)
+                raise body_too_large(most)
             await self._more()
         if self._waiting > most:
-            raise _too_large(most)
+            raise body_too_large(most)
         data = self.ready()
         if data is None:
             raise RuntimeError("the body was taken in pieces already")
@@ -188,7 +192,3 @@ class _Chunks:
         if data is None:
             raise StopAsyncIteration
         return data
-
-
-def _too_large(limit: int) -> Refusal:
-    return Refusal("body_too_large", f"The body is larger than the {limit} bytes allowed here.")

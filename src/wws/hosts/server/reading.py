@@ -20,6 +20,7 @@ from wws.http import Body, Headers, Pair, Request
 
 if TYPE_CHECKING:
     from wws.hosts.server.server import Server
+    from wws.hosts.server.transport import Transport
 
 NO_BODY: Final = Body()
 _read: Final = native.read_request
@@ -68,8 +69,8 @@ class Reader:
     """Reads the requests of one client into `_turns`. A `Connection` is one."""
 
     __slots__ = (
-        "_body", "_body_mark", "_body_since", "_fields", "_head_bytes", "_head_since", "_inside", "_keep_alive", "_left", "_loop",
-        "_parser", "_seen", "_server", "_size", "_skipped", "_target", "_turns", "peer",
+        "_body", "_body_mark", "_body_since", "_closing", "_fields", "_head_bytes", "_head_since", "_inside", "_keep_alive",
+        "_left", "_loop", "_parser", "_seen", "_server", "_size", "_skipped", "_target", "_transport", "_turns", "peer",
     )  # fmt: skip
 
     def __init__(self, server: Server) -> None:
@@ -77,6 +78,8 @@ class Reader:
         self._loop = server.loop
         self._seen = server.loop.time()
         self.peer = ""
+        self._transport: Transport | None = None
+        self._closing: float | None = None  # since when nothing more is answered
         self._turns: deque[Turn] = deque()
         self._keep_alive = True  # of the request being answered
         # the message being read
@@ -95,11 +98,20 @@ class Reader:
 
     def _flow(self, read: bool) -> None:
         """Reads on, or stops reading."""
-        raise NotImplementedError
+        if self._transport is None:
+            return
+        if read:
+            self._body_since = self._loop.time()
+            self._body_mark = 0 if self._body is None else self._body.received
+            self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
 
     def _continue(self) -> None:
         """Tells the client to send its body."""
-        raise NotImplementedError
+        if self._transport is not None and self._closing is None:
+            self._server.outbox.flush()
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _take(self, data: bytes) -> None:
         """More has come."""

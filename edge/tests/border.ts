@@ -43,12 +43,15 @@ function pieces(cut: boolean): ReadableStream<Uint8Array> {
 const upstream = Deno.serve({ port: 0, onListen: () => {} }, async (asked) => {
   const path = new URL(asked.url).pathname;
   if (path === "/whole") return Response.json({ got: await asked.text() });
+  if (path === "/silent") return new Response(new ReadableStream({ pull: () => new Promise(() => {}) }));
   if (path === "/slow") await new Promise((done) => setTimeout(done, 300));
   return new Response(pieces(path === "/cut"));
 });
 const at = (path: string) => `http://127.0.0.1:${upstream.addr.port}${path}`;
-const send = (path: string, body?: string, patience = 5000) =>
-  ask((wait) => border.send(wait, "POST", at(path), "", body === undefined ? undefined : octets(body), 0, patience, 5000));
+const send = (path: string, body?: string, patience = 5000, gather = 0) =>
+  ask((wait) =>
+    border.send(wait, "POST", at(path), "", body === undefined ? undefined : octets(body), 0, patience, 5000, gather)
+  );
 
 // answered at once, and later
 border.fetch = (number) => border.answer(number, 200, "x-a: b\r\n", octets("now"));
@@ -109,34 +112,43 @@ same([(await unanswered).status, left.length, border.open], [499, 1, 0], "left b
 
 // upstreams: whole, in pieces, cut, late, refused, stopped, handed on
 same(text((await send("/whole", "body"))[2]), '{"got":"body"}', "whole");
-const wanted = async (path: string): Promise<[number, string]> => {
-  const [status, , none] = await send(path);
+const wanted = async (path: string, gather = 0): Promise<[number, string]> => {
+  const [status, , none] = await send(path, undefined, 5000, gather);
   same([status, none], [200, undefined], path);
   let found = "";
   for (const number = last;;) {
-    const [state, , data] = await ask((wait) => border.read(wait, number));
+    const [state, , data] = await ask((wait) => border.read(wait, number, gather));
     found += text(data);
     if (state !== 1) return [state < 0 ? FAILED : 0, found];
   }
 };
 same(await wanted("/pieces"), [0, "piece 1piece 2"], "in pieces");
 same(await wanted("/cut"), [FAILED, "piece 1piece 2"], "cut");
+const gathered = await send("/pieces", undefined, 5000, 1000);
+same([gathered[0], text(gathered[2])], [200, "piece 1piece 2"], "gathered with the head");
+same(await wanted("/pieces", 2), [0, "piece 1piece 2"], "some of it gathered");
+same(await wanted("/cut", 1000), [FAILED, "piece 1piece 2"], "what was gathered before a cut");
+same((await send("/silent", undefined, 5000, 5)).filter((_, at) => at !== 1), [200, null], "a head that nothing follows");
+const silent = last, asked = ask((wait) => border.read(wait, silent, 5));
+border.stop(silent);
+same((await asked)[0] <= 0, true, "an end while it is waited for");
 same((await send("/slow", undefined, 50))[0], LATE, "late");
 const dead = Deno.listen({ port: 0 });
 dead.close();
 same(
-  (await ask((wait) => border.send(wait, "GET", `http://127.0.0.1:${dead.addr.port}/`, "", undefined, 0, 5000, 5000)))[0],
+  (await ask((wait) => border.send(wait, "GET", `http://127.0.0.1:${dead.addr.port}/`, "", undefined, 0, 5000, 5000, 0)))[0],
   FAILED,
   "refused",
 );
 await send("/pieces");
 border.stop(last);
-same((await ask((wait) => border.read(wait, last - 1)))[0], FAILED, "stopped");
+same((await ask((wait) => border.read(wait, last - 1, 0)))[0], FAILED, "stopped");
 await send("/pieces");
 const from = last;
 border.fetch = (number) => border.hand(number, 200, "", from);
 same(await (await border.serve(request(), "")).text(), "piece 1piece 2", "handed on");
 same([border.open, CUT], [0, -3], "after upstreams");
 await upstream.shutdown();
+border.log("what was told last");
 console.log("well");
 Deno.exit(0);

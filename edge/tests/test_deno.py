@@ -57,7 +57,7 @@ def test_the_border_s_glue_leaves_nothing_behind(tmp_path: Path) -> None:
     (folder / script.name.replace("border", "try")).write_text(script.read_text())
     (folder / "node_modules").symlink_to(MODULES)
     done = deno(folder, "run", "--check", *OPTIONS, "try.ts")
-    assert (done.returncode, done.stdout) == (0, "well\n"), done.stdout + done.stderr
+    assert (done.returncode, done.stdout) == (0, "well\nwhat was told last\n"), done.stdout + done.stderr
 
 
 def test_a_dry_run_of_a_deployment_makes_the_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

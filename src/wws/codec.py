@@ -38,6 +38,8 @@ def _finite(text: str) -> float:
 
 
 _scanner = json.JSONDecoder(parse_constant=_reject_constant, parse_float=_finite)
+_quoted = json.encoder.encode_basestring
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 _passer = json.JSONDecoder(parse_constant=_reject_constant, parse_float=len, parse_int=len)  # for values nobody looks at
 _WHITESPACE = " \t\n\r"
 # RFC 8259 section 8.2: what a lone surrogate means is unpredictable. In valid JSON a backslash only stands in strings.
@@ -63,21 +65,25 @@ def _nulls(value: Any) -> Any:
 def std_encode(value: object) -> bytes:
     """`value` as compact UTF-8 JSON, by the standard library."""
     try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        return _encode(value).encode()
     except UnicodeEncodeError:
         raise
     except ValueError:
-        return json.dumps(_nulls(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        return _encode(_nulls(value)).encode()
 
 
 def std_decode(data: bytes | str) -> Any:
     """The value of JSON text, by the standard library."""
     text = data.decode() if isinstance(data, bytes) else data
     try:
-        value = _scanner.decode(text)
+        # `decode` looks for white space around the value, at the cost of a short one
+        value, end = _scanner.raw_decode(text, 0 if text[:1] == "{" else _skip(text, 0))
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    _reject_lone_surrogates(text)
+    if end != len(text) and _skip(text, end) != len(text):
+        raise ValueError(f"trailing characters at {end}")
+    if "\\u" in text:
+        _reject_lone_surrogates(text)
     return value
 
 
@@ -126,7 +132,7 @@ def _ended(text: str, at: int, members: dict[str, Piece]) -> dict[str, Piece]:
 
 def std_join(members: dict[str, Piece]) -> bytes:
     """`join`, by the standard library."""
-    return b"{" + b",".join([std_encode(name) + b":" + text for name, text in members.items()]) + b"}"
+    return b"{" + b",".join([_quoted(name).encode() + b":" + text for name, text in members.items()]) + b"}"
 
 
 if _NATIVE:

@@ -110,6 +110,7 @@ class World:
         self.script: dict[str, list[Answer]] = {}
         self.calls: list[str] = []
         self.sent: list[dict[str, Any]] = []
+        self.gathers: list[float] = []
         self.slept: list[float] = []
         self.trail = Trail(0.0)
         self.background = Background()
@@ -121,6 +122,7 @@ class World:
         name = endpoint.host.split(".")[0]
         self.calls.append(name)
         self.sent.append(json.loads(body))
+        self.gathers.append(timeouts.gather)
         answers = self.script[name]
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         if isinstance(answer, Exception):

@@ -12,7 +12,7 @@ from wws.bindings import COOLDOWNS, QUEUE_WAIT
 from wws.core.policy import Attempts, ModelRef
 from wws.core.resilience.breaker import CLOSED, HALF_OPEN, OPEN
 from wws.errors import ConnectFailed, Refusal, UpstreamCut, UpstreamError, UpstreamMalformed, UpstreamTimeout
-from wws.functions.upstreams import MAX_ROUTES, upstreams_of
+from wws.functions.upstreams import GATHER, MAX_ROUTES, upstreams_of
 from wws.http import Response, Stream
 
 GOOD = events("Hel", "lo")
@@ -39,6 +39,17 @@ async def test_a_plain_answer_is_put_together_from_a_stream() -> None:
     assert w.sent[0]["stream_options"] == {"include_usage": True}
     assert w.trail.usage is not None
     assert (w.trail.usage.tokens_out, w.trail.model, w.trail.provider) == (3, "served", "one")
+
+
+async def test_only_events_that_nobody_sees_may_come_together() -> None:
+    w = world()
+    await w.text()
+    await w.ask(stream=True)
+    assert w.gathers == [GATHER, 0.0]
+    w = world(Attempts(assemble=False))
+    w.script["one"] = [completion("as it is")]
+    await w.ask()
+    assert w.gathers == [0.0]
 
 
 async def test_without_assembling_it_passes_as_it_is() -> None:

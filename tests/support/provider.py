@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, Self
 
@@ -346,12 +347,30 @@ BEHAVIOURS: dict[str, Behaviour] = {
 }  # fmt: skip
 
 
+class Seen(list[Received]):
+    """What was received, and how often each model was asked: to count anew for each request made long runs slower and slower."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.of_model: Counter[str] = Counter()
+
+    def append(self, received: Received) -> None:
+        """One more."""
+        super().append(received)
+        self.of_model[received.model] += 1
+
+    def clear(self) -> None:
+        """Forgets all."""
+        super().clear()
+        self.of_model.clear()
+
+
 class ProviderStandIn:
     """`async with ProviderStandIn() as provider: ...`. `url` is the OpenAI base, `anthropic_url` the other one."""
 
     def __init__(self, *, delay: float = 0.2) -> None:
         self.delay = delay
-        self.requests: list[Received] = []
+        self.requests = Seen()
         self.models = ["standin-1", "standin-2"]
         self.serves: dict[str, str] = {}
         """What answers for a model, where that is another one (aliases)."""
@@ -369,7 +388,7 @@ class ProviderStandIn:
 
     def seen(self, model: str) -> int:
         """The number of requests for `model` so far."""
-        return sum(received.model == model for received in self.requests)
+        return self.requests.of_model[model]
 
     async def idle(self) -> None:
         """Waits until no connection is open."""

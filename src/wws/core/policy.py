@@ -66,6 +66,8 @@ class Timeouts:
     first_token: float = 10.0
     idle: float = 30.0
     total: float = 300.0
+    gather: float = 0.0
+    """No setting: how long a host to which each piece of an answer is dear may wait for others, to give them as one."""
 
 
 @dataclass(frozen=True, slots=True)

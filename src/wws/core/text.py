@@ -30,12 +30,14 @@ def ms(seconds: float | None) -> str:
 
 
 def _joined(*parts: str | int | float | None) -> str:
-    return "".join([part if type(part) is str else str(part) if type(part) is int else _other(part) for part in parts])
+    return "".join(
+        [part if type(part) is str else ms(part) if part is None or type(part) is float else _other(part) for part in parts]
+    )
 
 
 def _other(part: object) -> str:
-    if part is None or type(part) is float:
-        return ms(part)
+    if type(part) is int:
+        return str(part)
     if isinstance(part, str):
         return part
     raise TypeError(f"a line is made of str, int, float and None, not {type(part).__name__}")

@@ -38,7 +38,8 @@ _COMMENT: Final = b":"
 def outgoing(call: chat.Chat, upstream: Upstream, headers: Headers, deadline: float, assemble: bool) -> Call:
     """The call as `upstream` gets it: a stream also where the caller did not ask for one, if the answer can be put together."""
     stream = call.stream or (assemble and call.operation in ASSEMBLED and not upstream.plain_only and not _sounds(call.members))
-    return Call(call.operation, upstream.ref, call.members, stream, headers, upstream.timeouts, deadline)
+    timeouts = upstream.unseen if stream and not call.stream else upstream.timeouts
+    return Call(call.operation, upstream.ref, call.members, stream, headers, timeouts, deadline)
 
 
 def heard(

@@ -185,12 +185,12 @@ def _key(memory: _Memory, request: Request, endpoint: str) -> str:
 def counted(request: Request, env: Env) -> LimitResult | None:
     """The result of `rate_limiter` where the counter answers at once; None where it must be waited for."""
     memory = _memory(env)
-    rule = memory.resolver.rule(request)
-    if rule is None:
-        return UNLIMITED
     take_now = memory.take_now
     if take_now is None:
         return None
+    rule = memory.resolver.rule(request)
+    if rule is None:
+        return UNLIMITED
     key = _key(memory, request, rule.endpoint)
     if memory.blocked:
         known = memory.refused(key, rule, memory.monotonic())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 from wws.bindings import COOLDOWNS, QUEUE_WAIT, Env, Provider, Shares, alone
@@ -17,10 +18,12 @@ from wws.core.resilience.backoff import RetryBudget
 from wws.core.resilience.breaker import CLOSED, Breaker
 from wws.core.resilience.gate import Gate
 
-__all__ = ["QUOTAS", "Upstream", "Upstreams", "timeouts_of", "upstreams_of"]
+__all__ = ["GATHER", "QUOTAS", "Upstream", "Upstreams", "timeouts_of", "upstreams_of"]
 
 MAX_ROUTES = 2048
 """Routes that are remembered. Callers may name models freely, so the number must have an end."""
+GATHER = 0.005
+"""Seconds: by so much the first token of an answer that is put together may be taken for later than it came."""
 _STATE = "upstreams"
 QUOTAS: Final = b"x-synthetic-quotas"
 """The header field that tells what is left of the quotas."""
@@ -48,12 +51,13 @@ class Account:
 
 
 class Upstream:
-    """One route. `gate` None: no limit of requests at a time. `plain_only`: it has refused to stream.
+    """One route. `gate` None: no limit of requests at a time. `plain_only`: it has refused to stream. `unseen` are the timeouts
+    of a stream whose single events nobody sees.
 
     Who was let in by `admits` tells how it ended: `succeeded`, `failed` or `released`, once.
     """
 
-    __slots__ = ("_guarded", "_measure", "account", "breaker", "gate", "plain_only", "provider", "ref", "timeouts")
+    __slots__ = ("_guarded", "_measure", "account", "breaker", "gate", "plain_only", "provider", "ref", "timeouts", "unseen")
 
     def __init__(
         self,
@@ -68,6 +72,7 @@ class Upstream:
         self.provider = provider
         self.account = account
         self.timeouts = timeouts_of(ref, policy)
+        self.unseen = replace(self.timeouts, gather=GATHER)
         self.breaker = Breaker()
         self.gate = _gate(ref, policy.providers.get(ref.provider), places)
         self.plain_only = False

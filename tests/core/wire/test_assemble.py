@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -74,7 +75,7 @@ def test_a_plain_answer() -> None:
 
 
 TRICKY = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(
-    ['"', "\\", '","x":"', "\n\n", "data: ", '"}}]}', "\\u0041", "€", "\x1f", '"finish_reason":"stop"', "[DONE]"]
+    ["content", '"', "\\", '","x":"', "\n\n", "data: ", '"}}]}', "\\u0041", "€", "\x1f", '"finish_reason":"stop"', "[DONE]"]
 )
 
 
@@ -259,6 +260,34 @@ def test_an_event_that_begins_and_ends_like_the_others_but_is_broken() -> None:
     assembler, answer = put_together(good, broken, good, other, FINISH)
     assert answer["choices"][0]["message"] == {"role": "assistant", "content": "abcabcx", "refusal": "y"}
     assert assembler.malformed == 1
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        '{"content":"a","choices":[{"index":0,"delta":{"content":"%s"}}]}',
+        '{"choices":[{"index":0,"delta":{"content":"%s"},"note":{"content":"a"}}]}',
+        '{"x":"content","choices":[{"index":0,"delta":{"\\u0063ontent":"%s"}}]}',
+        '{"choices":[{"index":0,"delta":{"x":"%s"}},{"index":1,"delta":{"x":"%s"}}]}',
+        '{"choices":[{"index":0,"delta":{"role":"%s"}}]}',
+        '{"choices":[{"index":0,"delta":{"content":"%s"}}],"usage":{"total_tokens":%d}}',
+        '{"choices":[{"index":0,"delta":{"content":"%s"},"logprobs":{"content":[{"token":"%s"}]}}]}',
+    ],
+)
+@pytest.mark.parametrize("together", [True, False])
+def test_surroundings_that_seem_to_be_those_of_a_text(event: str, together: bool) -> None:
+    """Read as a run, or each by itself as a text's surroundings are never learned from it: the answer is the same."""
+    events = [
+        b"data: " + (event % tuple([text if kind == "s" else len(text) for kind in re.findall("%(.)", event)])).encode() + b"\n\n"
+        for text in ("a", "b", "content", "x" * 9, "a")
+    ]
+    found, answer = put_together(*([b"".join(events)] if together else events))
+    slow = ChatAssembler()
+    for sent in events:  # an event that comes in two parts is decoded, always
+        slow.feed(sent[:20])
+        slow.feed(sent[20:])
+    assert answer == json.loads(slow.result())
+    assert (found.visible, found.events, found.usage) == (slow.visible, 5, slow.usage)
 
 
 def test_an_error_ends_it() -> None:

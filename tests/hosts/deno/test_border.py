@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -219,7 +220,7 @@ def _sent(
 
 def test_a_whole_answer_in_one_crossing(side: Side) -> None:
     task = _sent(side)
-    assert side.glue.asked == [("send", (1, "POST", "http://here:1/x?y", "a: b\r\n", b"{}", 0, 3000.0, 30000.0))]
+    assert side.glue.asked == [("send", (1, "POST", "http://here:1/x?y", "a: b\r\n", b"{}", 0, 3000.0, 30000.0, 0.0))]
     side.tell(201, "content-type\napplication/json\ncontent-length\n2", b"[]")
     response = task.result()
     assert (response.status, response.body, response.length) == (201, b"[]", None)
@@ -238,7 +239,21 @@ def test_an_answer_in_pieces(side: Side) -> None:
     side.tell(1, "", b"one")
     side.tell(2, "", b"the last")
     assert pieces.result() == [b"one", b"the last"]
-    assert [name for name, _ in side.glue.asked] == ["send", "read", "read"]
+    assert side.glue.asked[1:] == [("read", (2, 1, 0.0)), ("read", (3, 1, 0.0))]
+
+
+def test_pieces_that_nobody_sees_singly(side: Side) -> None:
+    unseen = replace(TIMEOUTS, gather=0.005)
+    task = side.begin(DenoDial(side.border).send(HERE, "POST", "/", [], b"{}", unseen))
+    assert side.glue.asked[-1][1][-1] == 5.0
+    side.tell(200, "content-type\ntext/event-stream", b"all of it")
+    assert task.result().body == b"all of it"
+    task = side.begin(DenoDial(side.border).send(HERE, "POST", "/", [], b"{}", unseen))
+    side.tell(200, "content-type\ntext/event-stream")
+    body = task.result().body
+    assert not isinstance(body, bytes)
+    side.begin(body.next())
+    assert side.glue.asked[-1] == ("read", (3, 2, 5.0))
 
 
 def test_an_answer_that_breaks_off(side: Side) -> None:

@@ -20,10 +20,11 @@ from wws.core.wire.merge import Text, merge, whole
 __all__ = ["Assembler", "ChatAssembler", "MessageAssembler"]
 
 _PREFIX = b"data: "
+_DONE = b"[DONE]"
 _LESSONS = 8
 """Events that surroundings may be learned from; a stream that changes them each time is decoded throughout."""
 # Members of a delta that are something to see or to wait for; a role alone is not.
-_TOKENS = ("content", "reasoning_content", "tool_calls", "reasoning", "refusal", "function_call", "audio")
+_TOKENS = frozenset({"content", "reasoning_content", "tool_calls", "reasoning", "refusal", "function_call", "audio"})
 _RUN = 256
 """Events that are looked at together. They are some 200 bytes each, of which the text is a few."""
 _NOTHING = b"\x00"  # no event begins with it
@@ -93,10 +94,13 @@ class Assembler:
     def _take(self, data: bytes) -> None:
         """One event."""
         self.events += 1
+        if data == _DONE:
+            self.done = True
+            return
         try:
             event = codec.decode(data)
         except ValueError:
-            if data.strip() == b"[DONE]":
+            if data.strip() == _DONE:
                 self.done = True
             else:
                 self.malformed += 1
@@ -192,9 +196,10 @@ class ChatAssembler(Assembler):
                     text = codec.decode(b'"' + text + b'"').encode("utf-8", "surrogatepass")
                 except ValueError:
                     # Not one text: something else, or whole events of another kind among those of this one.
-                    self._each(before + text + after)
-                    if self.error is not None:
-                        return
+                    for event in (before + text + after)[:-2].split(b"\n\n"):
+                        self._one(event)
+                        if self.error is not None:
+                            return
                     continue
             learned.append(text)
             self.events += 1
@@ -210,26 +215,25 @@ class ChatAssembler(Assembler):
                     self._run.append(chunk[start:last])
                     start = last
                     continue
-            stop = chunk.index(b"\n\n", start) + 2
+                stop = chunk.index(b"\n\n", start) + 2
+                if stop - start >= self._head + self._tail and chunk.endswith(self._after, start, stop):
+                    self._run.append(chunk[start:stop])
+                    start = stop
+                    continue
+            stop = chunk.index(b"\n\n", start)
             if self._run:
                 self._settle()
-            self._each(chunk[start:stop])
+            self._one(chunk[start:stop])
             if self.error is not None:
                 return
-            start = stop
+            start = stop + 2
 
-    def _each(self, chunk: bytes) -> None:
-        """Whole events, one by one."""
-        for part in chunk[:-2].split(b"\n\n"):
-            if part[:6] == _PREFIX and part.find(b"\n") < 0:
-                self._take(part[6:])
-            else:
-                event = sse.parse(part)
-                if event is None:
-                    continue
-                self._take(event.data)
-            if self.error is not None:
-                return
+    def _one(self, event: bytes) -> None:
+        """One event, without its end."""
+        if event[:6] == _PREFIX and event.find(b"\n") < 0:
+            self._take(event[6:])
+        elif (parsed := sse.parse(event)) is not None:
+            self._take(parsed.data)
 
     @property
     def usage(self) -> Usage | None:
@@ -255,16 +259,20 @@ class ChatAssembler(Assembler):
         counted = event.pop("usage", None)
         if counted:
             self._usage = counted
-        for name, value in event.items():
-            if value is not None:
-                # One id, created and model per stream: the first ones, whatever a later chunk says.
-                self._fields.setdefault(name, value)
+        fields = self._fields
+        if event.keys() != fields.keys():
+            for name, value in event.items():
+                if value is not None:
+                    # One id, created and model per stream: the first ones, whatever a later chunk says.
+                    fields.setdefault(name, value)
         if type(choices) is list:
+            alone = len(choices) == 1 and not counted
             for choice in choices:
                 if type(choice) is dict:
-                    self._grow(choice, data)
+                    self._grow(choice, data, alone)
 
-    def _grow(self, chunk: dict[str, Any], data: bytes) -> None:
+    def _grow(self, chunk: dict[str, Any], data: bytes, alone: bool) -> None:
+        """One choice of an event; `alone`: the event has no other, and counts no tokens."""
         index = chunk.pop("index", 0)
         if type(index) is not int:
             index = 0
@@ -274,16 +282,20 @@ class ChatAssembler(Assembler):
         delta = chunk.pop("delta", None)
         reason = chunk.pop("finish_reason", None)
         if type(delta) is dict and delta:
-            self._speak(choice, delta, data)
+            self._speak(choice, delta)
+            if self._lessons > 0 and alone and len(delta) == 1 and not reason and not any(chunk.values()):
+                self._learn(choice, delta, data)
             if not self.visible:
-                self.visible = any(delta.get(name) for name in _TOKENS)
+                for name, value in delta.items():
+                    if value and name in _TOKENS:
+                        self.visible = True
         if type(reason) is str and reason:
             choice.finish = self.finish_reason = reason
         for name, value in chunk.items():
             if value is not None:
                 merge(choice.fields, name, value)
 
-    def _speak(self, choice: _Choice, delta: dict[str, Any], data: bytes) -> None:
+    def _speak(self, choice: _Choice, delta: dict[str, Any]) -> None:
         for name, value in delta.items():
             if name == "role":
                 choice.message.setdefault("role", value)
@@ -291,41 +303,29 @@ class ChatAssembler(Assembler):
                 pieces = choice.texts.get(name)
                 if pieces is None:
                     pieces = choice.texts[name] = []
-                piece = value.encode("utf-8", "surrogatepass")
-                pieces.append(piece)
-                if self._lessons > 0 and value and len(delta) == 1:
-                    self._learn(name, piece, pieces, data)
+                pieces.append(value.encode("utf-8", "surrogatepass"))
             elif value is not None:
                 merge(choice.message, name, value)
             else:
                 choice.message.setdefault(name, None)
 
-    def _learn(self, name: str, piece: bytes, pieces: list[bytes], data: bytes) -> None:
-        """Takes the surroundings of the text `piece`, when it stands in `data` as it is and all else is the same for its like."""
+    def _learn(self, choice: _Choice, delta: dict[str, Any], data: bytes) -> None:
+        """Takes the surroundings of the only text in `delta`, which is all that the event `data` has to say.
+
+        Where nothing is escaped and the text's name stands only once, it stands before the text.
+        """
+        ((name, value),) = delta.items()
+        pieces = choice.texts.get(name)
+        quoted = b'"%b"' % name.encode()
+        if pieces is None or not value or b"\\" in data or b"\n" in data or data.count(quoted) != 1:
+            return
         self._lessons -= 1
-        at = data.find(b'"%b"' % name.encode())
-        start = data.find(b'"', at + len(name) + 2) + 1
-        end = start + len(piece)
-        if at < 0 or data[start:end] != piece or data[end : end + 1] != b'"':
-            return
-        # Nothing but the text may count: no finish reason, no usage, no other choice, no probabilities.
-        try:
-            like = codec.decode(data[:start] + b"?" + data[end:])
-            choices = like.pop("choices")
-            (only,) = choices
-            plain = (
-                only.pop("delta") == {name: "?"}
-                and not any(v for k, v in only.items() if k != "index")
-                and self._choices.get(only.get("index", 0)) is not None
-                and not like.get("usage")
-            )
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return
-        if plain and self._choices[only.get("index", 0)].texts.get(name) is pieces:
-            self._before, self._after = _PREFIX + data[:start], data[end:] + b"\n\n"
-            self._between = self._after + self._before
-            self._head, self._tail = len(self._before), len(self._after)
-            self._learned = pieces
+        start = data.index(b'"', data.index(quoted) + len(quoted)) + 1
+        end = start + len(pieces[-1])
+        self._before, self._after = _PREFIX + data[:start], data[end:] + b"\n\n"
+        self._between = self._after + self._before
+        self._head, self._tail = len(self._before), len(self._after)
+        self._learned = pieces
 
     def result(self) -> bytes:
         """See `Assembler.result`."""

@@ -68,9 +68,11 @@ class DenoDial:
                     source = body.number
         number, told = border.wait()
         url = f"{endpoint.scheme}://{endpoint.authority}{target}"
+        gather = timeouts.gather * 1000
         self._send(
-            number, method, url, lines(headers), data, source, min(wait * 1000, _LONGEST), min(timeouts.idle * 1000, _LONGEST)
-        )
+            number, method, url, lines(headers), data, source,
+            min(wait * 1000, _LONGEST), min(timeouts.idle * 1000, _LONGEST), gather,
+        )  # fmt: skip
         try:
             status, head, content = await told
         except asyncio.CancelledError:
@@ -78,11 +80,12 @@ class DenoDial:
             raise
         if status < 0:
             raise _failed(status, head, now + wait >= end)
-        return self._response(number, method, status, fields(head), content, timeouts.idle, end)
+        response = self._response(number, status, fields(head), content)
+        if content is None:
+            response.body = FetchStream(Source(border, number, gather), timeouts.idle, end)
+        return response
 
-    def _response(
-        self, number: int, method: str, status: int, head: list[Pair], content: bytes | None, idle: float, end: float
-    ) -> Response:
+    def _response(self, number: int, status: int, head: list[Pair], content: bytes | None) -> Response:
         response = Response(content or b"", status, Headers.trusted(head))
         if not 200 <= status <= 999:
             self._border.glue.stop(number)
@@ -91,21 +94,21 @@ class DenoDial:
         length = first.get(b"content-length")
         if length is not None and length.isdigit() and b"content-encoding" not in first:  # else `fetch` has decoded the body
             response.length = int(length)
-        if content is None:
-            response.body = FetchStream(Source(self._border, number), idle, end)
-        elif content:
+        if content:
             response.length = None
         return response
 
 
 class Source:
-    """The body of an exchange: see `wws.hosts.edge.stream.Source`. `handle` is the exchange's number."""
+    """The body of an exchange: see `wws.hosts.edge.stream.Source`. `handle` is the exchange's number; pieces that come within
+    `gather` milliseconds are read as one."""
 
-    __slots__ = ("_border", "_last", "_read", "handle")
+    __slots__ = ("_border", "_gather", "_last", "_read", "handle")
 
-    def __init__(self, border: Border, number: int) -> None:
+    def __init__(self, border: Border, number: int, gather: float = 0.0) -> None:
         self._border = border
         self._read = border.glue.read
+        self._gather = gather
         self._last = False
         self.handle = number
 
@@ -113,7 +116,7 @@ class Source:
         """See `Source`."""
         if self._last:
             return None
-        status, _, data = await self._border.ask(self._read, self.handle)
+        status, _, data = await self._border.ask(self._read, self.handle, self._gather)
         if status < 0:
             raise BrokenOff
         self._last = status == _LAST

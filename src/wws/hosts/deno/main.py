@@ -104,7 +104,7 @@ def _app(bundle: Bundle, pepper: bytes, border: Border) -> EdgeApp:
     providers = make_providers(bundle.policy, clock)
     app = assemble(
         Web(js, pyodide.ffi), bundle, pepper, kv=kv, counter=counter, providers=providers, functions=functions, clock=clock,
-        dial=DenoDial(border), write=js.console.log,
+        dial=DenoDial(border), write=border.glue.log,
     )  # fmt: skip
     if bundle.pages:
         app.env.wws.assets = DenoFiles(border, bundle.pages, bundle.missing)

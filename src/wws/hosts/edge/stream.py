@@ -64,23 +64,26 @@ class Sink(Protocol):
 class WebSource:
     """A ReadableStream; `abort` is the AbortController of the `fetch` that it belongs to."""
 
-    __slots__ = ("_abort", "_reader", "_web", "handle")
+    __slots__ = ("_abort", "_read", "_reader", "_web", "handle")
 
     def __init__(self, web: Web, handle: Any, abort: Any) -> None:
         self._web = web
         self.handle = handle
         self._abort = abort
         self._reader: Any = None
+        self._read: Any = None  # its method: to look it up costs as much as to call it
 
     async def read(self) -> bytes | None:
         """See `Source`."""
-        if self._reader is None:
+        if self._read is None:
             self._reader = self.handle.getReader()
+            self._read = self._reader.read
         try:
-            step = await self._reader.read()
+            step = await self._read()
         except self._web.ffi.JsException:
             raise BrokenOff from None
-        return None if step.done else self._web.data(step.value)
+        value = self._web.present(step.value)  # there is none at the end, and only there (Streams, section 4.4.4)
+        return None if value is None else self._web.data(value)
 
     def stop(self) -> None:
         """See `Source`."""

@@ -3,12 +3,14 @@
 // "name: value\r\n" for each field on its way out.
 import { type Database } from "./database.ts";
 import { opened, part, whole } from "./files.ts";
+import { log } from "./log.ts";
 
 export const FAILED = -1, LATE = -2, CUT = -3, SLOW = -4;
 const WHOLE = 65536; // bytes of a text that is read at once, and crosses with its head
 const TEXTS = /^(application\/json|text\/plain)/;
 const BODY = 65536; // bytes of a request's body that is read before anybody asks for it
 const HOPS = 16; // microtasks in which a piece comes that is here already
+const MUCH = 65536; // bytes of gathered pieces that are given at once
 const ROOM = 65536; // bytes that wait for a client before whoever sends has to wait
 const NONE = new Uint8Array();
 
@@ -17,6 +19,7 @@ type Fetch = (number: number, method: string, url: string, head: string, client:
 type Octets = Uint8Array<ArrayBuffer>;
 type Bytes = ReadableStream<Octets>;
 type Reader = ReadableStreamDefaultReader<Octets>;
+type Step = ReadableStreamReadResult<Octets>;
 
 class Asked {
   answer?: Response;
@@ -36,7 +39,8 @@ class Outgoing {
 class Upstream {
   body?: Bytes;
   reader?: Reader;
-  next?: Promise<ReadableStreamReadResult<Octets>>; // asked for already
+  next?: Promise<Step>; // asked for already
+  early?: Octets; // that came soon after the head
   readonly abort = new AbortController();
 }
 
@@ -66,6 +70,8 @@ export class Border {
   settle: Settle = () => {};
   fetch: Fetch = () => {};
   leave: (number: number) => void = () => {};
+
+  readonly log = log;
 
   #number = 0;
   #asked = new Map<number, Asked>();
@@ -211,6 +217,7 @@ export class Border {
     from: number,
     patience: number,
     idle: number,
+    gather: number,
   ): void {
     const upstream = new Upstream();
     this.#upstreams.set(number, upstream);
@@ -223,7 +230,7 @@ export class Border {
     };
     init.body = body ?? unread;
     if (unread) init.duplex = "half"; // Fetch, section 5.4: asked for by every body that is a stream
-    this.#exchange(number, url, init, upstream, patience, idle);
+    this.#exchange(number, url, init, upstream, patience, idle, gather);
   }
 
   async #exchange(
@@ -233,6 +240,7 @@ export class Border {
     upstream: Upstream,
     patience: number,
     idle: number,
+    gather: number,
   ): Promise<void> {
     let late = 0;
     const ring = (status: number) => () => {
@@ -253,6 +261,11 @@ export class Border {
         data = await answer.bytes();
       } else {
         upstream.body = answer.body;
+        if (gather > 0) {
+          const [early, last] = await this.#pieces(upstream, answer.body.getReader(), gather, false);
+          if (last) upstream.body = undefined, data = early;
+          else upstream.early = early;
+        }
       }
     } catch (reason) {
       status = late || (answer === undefined ? FAILED : CUT);
@@ -263,29 +276,42 @@ export class Border {
     this.settle(number, status, head, data);
   }
 
-  read(wait: number, number: number): void {
+  // 2: it was the last.
+  read(wait: number, number: number, gather: number): void {
     const upstream = this.#upstreams.get(number);
     if (!upstream?.body) return this.#gone(wait);
-    upstream.reader ??= upstream.body.getReader();
-    this.#pieces(wait, number, upstream, upstream.reader).catch((reason) => {
+    const early = upstream.early;
+    upstream.early = undefined;
+    if (early?.length) return queueMicrotask(() => this.settle(wait, 1, "", early));
+    this.#pieces(upstream, upstream.reader ?? upstream.body.getReader(), gather, true).then(([data, last]) => {
+      if (last) this.#upstreams.delete(number);
+      this.settle(wait, last ? (data.length ? 2 : 0) : 1, "", data);
+    }, (reason) => {
       this.#upstreams.delete(number);
       this.settle(wait, FAILED, String(reason));
     });
   }
 
-  // All that is here, as one piece. 2: it was the last.
-  async #pieces(wait: number, number: number, upstream: Upstream, reader: Reader): Promise<void> {
+  // What comes, as one piece, and whether it was the last. It waits for the first, if it `waits`; then for what is here already,
+  // or comes within `gather` milliseconds. That a later read has failed is told to whoever asks next.
+  async #pieces(upstream: Upstream, reader: Reader, gather: number, waits: boolean): Promise<[Octets, boolean]> {
     const parts: Octets[] = [];
-    let step: ReadableStreamReadResult<Octets> | undefined = await (upstream.next ?? reader.read());
-    while (step !== undefined && !step.done) {
-      parts.push(step.value);
-      step = undefined;
-      upstream.next = reader.read();
-      upstream.next.then((found) => step = found, () => {}); // that it has failed is told to whoever asks
-      for (let hop = 0; hop < HOPS && step === undefined; hop++) await undefined;
-    }
-    if (step !== undefined) this.#upstreams.delete(number);
-    this.settle(wait, step === undefined ? 1 : parts.length ? 2 : 0, "", joined(parts));
+    let step: Step | undefined, size = 0, timer: ReturnType<typeof setTimeout> | undefined, over: Promise<void> | undefined;
+    upstream.reader = reader;
+    do {
+      const next = upstream.next ??= reader.read();
+      step = undefined as Step | undefined;
+      const came = next.then((found) => {
+        step = found;
+        upstream.next = undefined;
+      }, () => {});
+      if (waits && !parts.length) await next;
+      else if (gather > 0) await Promise.race([came, over ??= new Promise((done) => timer = setTimeout(done, gather))]);
+      else for (let hop = 0; hop < HOPS && step === undefined; hop++) await undefined;
+      if (step?.value) parts.push(step.value), size += step.value.length;
+    } while (step?.done === false && size < MUCH);
+    clearTimeout(timer);
+    return [joined(parts), step?.done === true];
   }
 
   // Cancels the body too: a signal is forgotten once its request is collected, and aborting does nothing then.

@@ -18,8 +18,10 @@ from wws.http import Request
 from wws.stores.memory import MemoryStore
 
 
-@pytest.fixture
-def world(clock: FakeClock) -> World:
+@pytest.fixture(params=[True, False], ids=["keyed", "digested"])
+def world(clock: FakeClock, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Where Python's hash of texts takes a key, as CPython's does, and where it takes none, as Pyodide's."""
+    monkeypatch.setattr(auth_guard, "_KEYED", request.param)
     return World(None, clock)
 
 
@@ -65,6 +67,21 @@ async def test_and_again_after_some_seconds(world: World, clock: FakeClock, read
     clock.advance(-60.0)  # a clock that was put back recognises nobody
     await world.ask(text)
     assert reads.total() == 3 * asked
+
+
+async def test_a_store_that_itself_remembers_says_for_how_long(
+    world: World, clock: FakeClock, reads: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MemoryStore, "near", 2.5, raising=False)
+    _, text = await made(world)
+    await world.ask(text)
+    asked = reads.total()
+    clock.advance(2.4)
+    await world.ask(text)
+    assert reads.total() == asked
+    clock.advance(0.2)
+    await world.ask(text)
+    assert reads.total() == 2 * asked
 
 
 async def test_a_revoked_key_is_not_recognised(world: World) -> None:

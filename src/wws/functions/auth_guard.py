@@ -36,7 +36,8 @@ _MEMO: Final = 8192
 _NEAR: Final = 8192
 _SALT: Final = 16
 _NEAR_AGE: Final = 5.0
-"""Seconds a credential is recognised without a look into the store, while the store says that nothing was taken back."""
+"""Seconds a credential is recognised without a look into the store, while the store says that nothing was taken back. A store
+that knows only of what its own process takes back says for how long itself, as `near`."""
 
 
 class AuthResult(NamedTuple):
@@ -138,8 +139,8 @@ class _AuthGuard:
     """The guard of one process: the parts that the configuration fixes, and its memory."""
 
     __slots__ = (
-        "_check", "_clock", "_epoch", "_hex", "_key_memo", "_kv", "_memo", "_near", "_recheck_after", "_salt", "_salt_too",
-        "_time", "wws",
+        "_age", "_check", "_clock", "_epoch", "_hex", "_key_memo", "_kv", "_memo", "_near", "_recheck_after", "_salt",
+        "_salt_too", "_time", "wws",
     )  # fmt: skip
 
     def __init__(self, wws: Services) -> None:
@@ -149,8 +150,9 @@ class _AuthGuard:
         self._kv = wws.kv
         self._clock = wws.clock
         self._time = wws.clock.time
-        self._epoch: Callable[[], int] | None = getattr(wws.kv, "epoch", None) if _KEYED else None
-        self._near: dict[int, _Near] = {}
+        self._epoch: Callable[[], int] | None = getattr(wws.kv, "epoch", None)
+        self._age: float = getattr(wws.kv, "near", _NEAR_AGE)
+        self._near: dict[int | str, _Near] = {}
         self._salt = bytes.fromhex(pepper.hex(b"near:1:%d" % id(self)))[:_SALT]
         self._salt_too = bytes.fromhex(pepper.hex(b"near:2:%d" % id(self)))[:_SALT]
         self._recheck_after = wws.policy.auth.recheck_after
@@ -166,7 +168,7 @@ class _AuthGuard:
         """What was found for the request's credential a moment ago.
 
         The credential itself is not kept: entries are found by two hashes of it under secret salts (SipHash, a keyed function,
-        128 bits together).
+        128 bits together), or by its digest where Python's hash is another, whose entries could be guessed.
         """
         epoch = self._epoch
         if epoch is None:
@@ -175,8 +177,8 @@ class _AuthGuard:
         sent = first.get(b"authorization")
         if sent is None or b"x-api-key" in first or len(first) != len(headers.raw):
             return None
-        entry = self._near.get(hash(self._salt + sent))
-        if entry is None or entry.epoch != epoch() or entry.check != hash(self._salt_too + sent):
+        entry = self._near.get(hash(self._salt + sent) if _KEYED else self._hex(sent))
+        if entry is None or entry.epoch != epoch() or (_KEYED and entry.check != hash(self._salt_too + sent)):
             return None
         return entry if entry.since <= self._time() < entry.until else None
 
@@ -188,7 +190,9 @@ class _AuthGuard:
         if len(self._near) >= _NEAR:
             self._near.clear()
         now = self._time()
-        self._near[hash(self._salt + sent)] = _Near(hash(self._salt_too + sent), epoch, now, min(until, now + _NEAR_AGE), result)
+        check = hash(self._salt_too + sent) if _KEYED else 0
+        entry = _Near(check, epoch, now, min(until, now + self._age), result)
+        self._near[hash(self._salt + sent) if _KEYED else self._hex(sent)] = entry
 
     async def session(self, token: bytes, fresh_auth: float | None, headers: Headers) -> AuthResult:
         """The result for an access token; `fresh_auth` is the route's. Raises `StoreError`."""
@@ -269,7 +273,7 @@ class _AuthGuard:
         return known
 
 
-_KEYED: Final = sys.hash_info.algorithm.startswith("siphash")  # another hash would let entries be guessed
+_KEYED: Final = sys.hash_info.algorithm.startswith("siphash")
 _FOREVER: Final = float("inf")
 _NOBODY: Final = AuthResult(False, None, None, None)
 

@@ -50,23 +50,24 @@ class DenoKV:
     itself changes it: a read less, or two, in nearly every request.
     """
 
-    __slots__ = ("_database", "_epoch", "_known", "_near", "_time")
+    __slots__ = ("_database", "_epoch", "_known", "_time", "near")
     consistency = "strong; reads and writes go to the database's primary region"
 
     def __init__(self, database: Database, time: Callable[[], float], near: float = 0.0) -> None:
         self._database = database
         self._time = time
-        self._near = near
+        self.near = near
         self._known: dict[str, tuple[float, bytes | None]] = {}  # until when it is taken for true, and the value
         self._epoch = 0
 
     def epoch(self) -> int:
-        """See `KV`: another number after what this process has changed. What others change is seen within `near` in any case."""
+        """See `KV`: another number after what this process has changed. What others change is seen in any case: what is read is
+        believed for `near` seconds, and what follows from it for as long again."""
         return self._epoch
 
     async def get(self, key: str) -> bytes | None:
         """See `KV`."""
-        if not self._near or not key.startswith(_REMEMBERED):
+        if not self.near or not key.startswith(_REMEMBERED):
             return await self._get(key)
         now = self._time()
         known = self._known.get(key)
@@ -76,7 +77,7 @@ class DenoKV:
         if epoch == self._epoch and len(value or b"") <= _NEAR_VALUE:
             if len(self._known) >= _NEAR_KEYS:
                 self._known.clear()
-            self._known[key] = now + self._near, value
+            self._known[key] = now + self.near, value
         return value
 
     async def _get(self, key: str) -> bytes | None:

@@ -37,8 +37,8 @@ __all__ = ["Served", "keys", "start", "warm"]
 _log = logging.getLogger("wws.deno")
 
 
-NEAR = 5.0
-"""Seconds for which a process believes what it has read of sessions and API keys."""
+NEAR = 2.5
+"""Seconds for which a process believes what it has read of sessions and API keys, and then what it has concluded from it."""
 FUNCTIONS = "/wws.zip/functions"
 """Where the glue has put the project's functions."""
 

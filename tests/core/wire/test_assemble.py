@@ -290,6 +290,12 @@ def test_surroundings_that_seem_to_be_those_of_a_text(event: str, together: bool
     assert (found.visible, found.events, found.usage) == (slow.visible, 5, slow.usage)
 
 
+def test_a_text_that_was_one_is_something_else_for_once() -> None:
+    odd = data({"choices": [{"index": 0, "delta": {"content": {"x": "seen"}}}]})
+    _, answer = put_together(*words("a"), odd, odd.replace(b'"x"', b'"y"'), *words("b"), FINISH)
+    assert answer["choices"][0]["message"]["content"] == "ab"
+
+
 def test_an_error_ends_it() -> None:
     error = data({"error": {"code": "1305", "message": "overloaded"}})
     assembler, answer = put_together(ROLE, *words("a", "b"), error, *words("c"), FINISH, DONE)

@@ -317,7 +317,9 @@ class ChatAssembler(Assembler):
         ((name, value),) = delta.items()
         pieces = choice.texts.get(name)
         quoted = b'"%b"' % name.encode()
-        if pieces is None or not value or b"\\" in data or b"\n" in data or data.count(quoted) != 1:
+        if pieces is None or type(value) is not str or not value:
+            return
+        if b"\\" in data or b"\n" in data or data.count(quoted) != 1:
             return
         self._lessons -= 1
         start = data.index(b'"', data.index(quoted) + len(quoted)) + 1

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 
 from tests.support.clock import FakeClock
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as for a shell's background jobs, and for all that is started by them
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

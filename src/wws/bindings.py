@@ -374,6 +374,18 @@ def alone(provider: str, model: str, limit: int) -> tuple[int, Places | None]:
     return limit, None
 
 
+class Forgotten(Protocol):
+    """What the processes of one gateway tell each other of cached answers that have changed."""
+
+    def tell(self, message: bytes) -> None:
+        """Whoever listens anywhere, here too, hears of it when asked next."""
+        ...
+
+    def listener(self) -> Callable[[], list[bytes | None]]:
+        """Gives what was told since it was called last, or made; None among it: there was more."""
+        ...
+
+
 @dataclass(slots=True)
 class Services:
     """What a host has put together for one configuration."""
@@ -408,6 +420,8 @@ class Services:
     """The project's public files, a `wws.functions.static.Files`; None where there are none, or the platform serves them."""
     functions: Mapping[str, Any] = field(default_factory=dict)
     """The project's functions by name, each a `wws.functions.invoke.Function`."""
+    forgotten: Forgotten | None = None
+    """None where this process is the gateway's only one, or the others are not to be told."""
     state: dict[str, Any] = field(default_factory=dict)
     """Memory of the built-in functions in this process (single flights, negative caches), by function name."""
 

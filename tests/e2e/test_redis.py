@@ -99,6 +99,23 @@ class TestTogether:
             until(partial(refused, gateway, str(key["key"])), "the revocation", 2.0)
             until(partial(refused, gateway, token), "the purge", 2.0)
 
+    @pytest.mark.parametrize("workers", [1, 2])
+    def test_what_changes_at_one_no_other_serves_from_its_memory(
+        self, start: Start, around: Neighbours, redis: RedisServer, token: str, workers: int
+    ) -> None:
+        toml = on(around, redis.address, PATIENT).replace("[server]\n", f"[server]\nworkers = {workers}\n")
+        gateways = [start(toml, PEPPER) for _ in range(2)]
+
+        def page(gateway: Gateway, method: str = "GET") -> tuple[str | None, int]:
+            answer = ask(gateway.url, "/mine/page", method, token=token, headers={"Host": "shop.example"})
+            assert answer.status == 200, answer.body
+            return answer.headers.get("x-wws-cache"), answer.json["number"]
+
+        for one, other in (gateways, gateways[::-1]):
+            until(lambda g=other: all(page(g)[0] == "HIT" for _ in range(6)), "the page in every memory")  # type: ignore[misc]
+            _, changed = page(one, "POST")
+            until(lambda g=other, c=changed: all(page(g)[1] > c for _ in range(6)), "the new page", 2.0)  # type: ignore[misc]
+
     def test_without_a_pepper_it_does_not_start(self, start: Start, around: Neighbours, redis: RedisServer) -> None:
         with pytest.raises(AssertionError, match="WWS_PEPPER: not set: a store shared by several machines needs the same one"):
             start(on(around, redis.address))

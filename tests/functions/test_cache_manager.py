@@ -14,6 +14,7 @@ from tests.support.services import make_env
 from wws.core.policy import CachePolicy, Policy, Route
 from wws.errors import ConnectFailed, Refusal, UpstreamTimeout
 from wws.functions.cache_manager import CacheResult, cache_manager
+from wws.hosts.server.forgotten import Rings, Voice
 from wws.http import Body, Request
 
 MONDAY = "Mon, 05 Jan 2026 00:00:00 GMT"
@@ -482,6 +483,52 @@ async def test_an_answer_that_was_on_its_way_while_its_resource_changed_is_not_s
     assert (overtaken.data.body, overtaken.status) == (b"old", "fwd=uri-miss")
     site.origin.reply = lambda: answer(b"new")
     assert (await site.get()).data.body == b"new"
+
+
+# several processes
+
+
+def crew() -> tuple[Site, Site]:
+    """Two processes of one gateway."""
+    rings = Rings(2)
+    return Site(forgotten=Voice(rings, 0)), Site(forgotten=Voice(rings, 1))
+
+
+async def test_what_has_changed_is_forgotten_in_every_process() -> None:
+    one, other = crew()
+    for target in ("/a", "/a?x=1", "/é" * 40):
+        await other.get(target)
+        await other.get(target, user="u")
+    await one.get("/a", method="POST")
+    assert (await other.get("/a")).source == (await other.get("/a", user="u")).source == "origin"
+    other.clock.advance(1.0)
+    assert (await other.get("/a")).source == "origin", "not what was asked for at that moment"
+    assert (await other.get("/a?x=1")).source == (await other.get("/é" * 40)).source == "cache"
+    await one.get("/é" * 40, method="POST")
+    assert (await other.get("/é" * 40)).source == "origin"
+    assert (await other.get("/a")).source == "cache"
+
+
+async def test_of_what_is_too_long_to_tell_everything_is_forgotten() -> None:
+    one, other = crew()
+    await other.get("/a")
+    await one.get("/" + "long" * 1000, method="POST")
+    assert (await other.get("/a")).source == "origin"
+    other.clock.advance(1.0)
+    assert (await other.get("/a")).source == "origin"
+    assert (await other.get("/a")).source == "cache"
+
+
+@pytest.mark.parametrize("changed", ["/a", "/" + "long" * 1000])
+async def test_what_another_process_changes_while_it_is_loaded_is_not_stored(changed: str) -> None:
+    one, other = crew()
+    other.origin.gate.clear()
+    task = asyncio.ensure_future(other.get("/a"))
+    await settle()
+    await one.get(changed, method="PUT")
+    other.origin.gate.set()
+    await task
+    assert (await other.get("/a")).source == "origin"
 
 
 async def test_an_uncached_route_to_the_same_origin_invalidates_for_the_cached_one() -> None:

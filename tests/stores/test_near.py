@@ -13,7 +13,7 @@ from wws.bindings import SystemClock
 from wws.errors import StoreError
 from wws.stores import near as module
 from wws.stores.guard import Guard, Latency
-from wws.stores.near import PREFIXES, Near
+from wws.stores.near import ANSWERS, PREFIXES, Near
 from wws.stores.redis import RedisStore
 from wws.stores.redis_address import parse_redis
 
@@ -231,3 +231,27 @@ async def test_a_server_that_does_not_tell_of_changes_is_read_every_time(redis: 
         await asyncio.sleep(0)
     finally:
         redis.call("ACL", "DELUSER", "deaf")
+
+
+async def test_what_gateways_tell_each_other(pair: Pair) -> None:
+    told: list[str] = []
+    pair.near.told = told.append
+    epoch = pair.near.epoch()
+    await pair.other.put(ANSWERS + '[["a","é"]]', b"", 60)
+    await pair.heard()
+    assert (told, pair.near.epoch()) == (['[["a","é"]]'], epoch)
+    await pair.near.tell("own")
+    await pair.heard()
+    assert set(told[1:]) == {"own"}, "who tells hears it too"
+
+
+async def test_what_cannot_be_told_is_no_error(redis: RedisServer) -> None:
+    pair = Pair(redis.port)
+    await pair.near.guard.start()
+    redis.stop()
+    try:
+        await pair.near.tell("nobody hears it")
+        assert pair.near.told is None
+    finally:
+        redis.start()
+        pair.close()

@@ -217,6 +217,25 @@ def _zombie(pid: int) -> bool:
         return True
 
 
+# what each has in its own memory
+
+
+def _page(gateway: Gateway, method: str = "GET") -> tuple[str | None, int]:
+    answer = ask(gateway.url, "/pages/a", method=method)
+    assert answer.status == 200, answer.body
+    return answer.headers.get("x-wws-cache"), answer.json["number"]
+
+
+def test_what_one_worker_changes_no_other_serves_from_its_memory(begin: Begin, around: Neighbours) -> None:
+    cache = '{ fresh = "600s", stale = "600s", per = "public" }'
+    page = f'[[routes]]\npath = "/pages/*"\nto = "origin"\nauth = "none"\nlimit = "100000/min"\ncache = {cache}'
+    gateway = begin(3, more=f'[origin]\nurl = "{around.origin.url}"\n{page}')
+    for _ in range(5):
+        until(lambda: all(_page(gateway)[0] == "HIT" for _ in range(12)), "the page in the memory of every worker")
+        _, changed = _page(gateway, "POST")
+        assert min(number for _, number in [_page(gateway) for _ in range(12)]) > changed
+
+
 # what does not start
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from math import inf
 
+from wws import codec
 from wws.bindings import Services
 from wws.core.cache import directives, freshness, status, storable, validate, vary
 from wws.core.cache.entry import Entry
@@ -44,6 +46,9 @@ class Cache:
         self.refreshing: dict[object, float] = {}
         self.solo: Moments[Key] = Moments(MAX_SOLO)
         self._invalidated: Moments[Uri] = Moments(MAX_INVALIDATED)
+        self._all_changed = -inf  # when any answer may have changed
+        self._tell = None if wws.forgotten is None else wws.forgotten.tell
+        self.heard = None if wws.forgotten is None else wws.forgotten.listener()
         self._wws = wws
         self.flights = Flights(self, wws.share_in_flight)
 
@@ -56,10 +61,28 @@ class Cache:
 
     async def invalidate(self, plan: Plan, request: Request, response: Response) -> None:
         """Forgets what a successful unsafe request may have changed, and what is being loaded of it right now."""
-        for uri in targets(plan, request, response):
+        uris = targets(plan, request, response)
+        self._forget(uris)
+        if self._tell is not None:
+            self._tell(codec.encode(uris))
+        for uri in uris:
+            await self.far.forget(uri)
+
+    def _forget(self, uris: list[Uri]) -> None:
+        for uri in uris:
             self._invalidated.note(uri, self.monotonic())
             self.shelf.forget(uri)
-            await self.far.forget(uri)
+
+    def listen(self) -> None:
+        """Forgets what other processes have found to be changed."""
+        if self.heard is None:
+            return
+        for message in self.heard():
+            if message is None:
+                self._all_changed = self.monotonic()
+                self.shelf = Shelf()
+            else:
+                self._forget([tuple(uri) for uri in codec.decode(message)])
 
     # -- stored answers
 
@@ -85,7 +108,8 @@ class Cache:
         return CacheResult(from_stored(held, age, ask.request), "stale", int(age), text, "stale")
 
     def _put(self, ask: Ask, held: Held) -> bool:
-        if self._invalidated.get(ask.key[:5]) >= ask.began:
+        self.listen()
+        if max(self._invalidated.get(ask.key[:5]), self._all_changed) >= ask.began:
             return False  # the resource changed while this answer was on its way
         self.shelf.put(ask.key, held)
         return True
@@ -131,7 +155,7 @@ class Cache:
         held = Held(entry, said, freshness.terms(entry, said, ask.plan.policy), now - since - entry.age)
         if freshness.reuse(held.terms, now - held.born) == "miss":
             return None
-        if now - since <= self._invalidated.get(ask.key[:5]):
+        if now - since <= max(self._invalidated.get(ask.key[:5]), self._all_changed):
             return None
         held.far = True
         self.shelf.put(ask.key, held)

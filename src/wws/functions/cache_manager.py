@@ -59,6 +59,8 @@ async def cache_manager(request: Request, env: Env, handler: Handler) -> CacheRe
     key = (plan.site, request.scheme, request.authority.lower(), request.path, request.query_string, for_whom.partition)
     held: Held | None = None
     why = "uri-miss"
+    if cache.heard is not None:
+        cache.listen()
     slot = cache.shelf.slots.get(key)
     if slot is not None:
         held = slot.match(request.headers.raw, first)

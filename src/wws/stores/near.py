@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
-from wws.bindings import KeyPage
+from wws.bindings import MIN_TTL, KeyPage
 from wws.core.auth.apikey import KEY_PREFIX
 from wws.core.auth.session import SESSION_PREFIX
 from wws.core.limit.decision import Decision
@@ -23,6 +24,8 @@ from wws.stores.guard import Guard
 __all__ = ["PREFIXES", "Near"]
 
 TOMBSTONES: Final = "v1:gone"
+ANSWERS: Final = "v1:gone-answers:"
+"""Before what gateways tell each other of cached answers that have changed: the name is the message."""
 PREFIXES: Final = (KEY_PREFIX, SESSION_PREFIX, TOMBSTONES)
 """Beginnings of the names that are remembered."""
 MAX_ENTRIES: Final = 20_000
@@ -64,6 +67,8 @@ class Near:
         self._doubted: set[str] = set()  # names that changed while they were read
         self._hearing = 0
         self._epoch = 0
+        self.told: Callable[[str], object] | None = None
+        """Called with each message of `tell`, by whichever gateway."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -81,6 +86,10 @@ class Near:
             self._epoch += 1
             return
         for name in names:
+            if name.startswith(ANSWERS):
+                if self.told is not None:
+                    self.told(name[len(ANSWERS) :])
+                continue
             if self._entries.pop(name, None) is not None or not name.startswith(SESSION_PREFIX):
                 self._epoch += 1
             if name in self._reading:
@@ -117,6 +126,11 @@ class Near:
             await self.guard.put(key, value, expiration_ttl, durable=durable)
         finally:
             self._forget(key)
+
+    async def tell(self, message: str) -> None:
+        """Has every gateway of this store hear `message`, this one too, unless the store fails."""
+        with suppress(StoreError):
+            await self.put(ANSWERS + message, b"", MIN_TTL)
 
     async def delete(self, key: str) -> None:
         """See `KV`."""

@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
-from wws.bindings import Env, Namespace, Provider, Secrets, Services, Shares, SystemClock, alone
+from wws.bindings import Env, Forgotten, Namespace, Provider, Secrets, Services, Shares, SystemClock, alone
 from wws.core.policy import Policy
 from wws.core.route.rollout import chosen, subject
 from wws.functions.env import bindings as standard
@@ -27,6 +27,7 @@ from wws.hosts.server.assets import Assets
 from wws.hosts.server.background import Background
 from wws.hosts.server.crypto import CryptographyVerifier
 from wws.hosts.server.dialer import Dialer
+from wws.hosts.server.forgotten import Herald
 from wws.hosts.server.isolate.pool import Isolates
 from wws.hosts.server.jobs import Jobs
 from wws.hosts.server.watchdog import Watchdog
@@ -61,7 +62,14 @@ class Generation(NamedTuple):
 class Process:
     """The parts of one serving process. Raises `ConfigError` when they cannot be made."""
 
-    def __init__(self, project: Project, store: Store, loop: asyncio.AbstractEventLoop, places: Shares = alone) -> None:
+    def __init__(
+        self,
+        project: Project,
+        store: Store,
+        loop: asyncio.AbstractEventLoop,
+        places: Shares = alone,
+        forgotten: Forgotten | None = None,
+    ) -> None:
         self.store = store
         of_turns = getattr(store, "of_turns", None)  # of a store that can group what is counted in one turn of the loop
         if of_turns is not None and places is alone:  # several workers would only wait for one another
@@ -78,6 +86,10 @@ class Process:
             project.server.log, loop=loop, time=self.clock.time, pepper=self.secrets.pepper, version=project.policy.version
         )
         self.background, self.dialer = Background(), Dialer(loop)
+        self._forgotten = forgotten
+        if isinstance(store, Near):
+            self._forgotten = herald = Herald(store.tell, forgotten, self.background)
+            store.told = herald.told
         self._replaced: list[Generation] = []
         self.jobs = Jobs(
             lambda: open_jobs(project.store_url, project.home), store, self.clock, self.metrics.measure, self.background
@@ -102,7 +114,7 @@ class Process:
         services = Services(
             policy, self.store, self.store, self.dialer, CryptographyVerifier(), self.secrets, providers, self.clock,
             self.background, observe=self._observe, places=self._places, measure=self.metrics.measure, degraded=self._degraded,
-            resolve=self.dialer.resolve, tunnel=self.dialer.tunnel,
+            resolve=self.dialer.resolve, tunnel=self.dialer.tunnel, forgotten=self._forgotten,
         )  # fmt: skip
         isolates = self._isolates(project)
         functions = Functions(project.functions, isolates)

@@ -13,7 +13,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-from wws.bindings import Shares, SystemClock, alone
+from wws.bindings import Forgotten, Shares, SystemClock, alone
 from wws.errors import ConfigError, Problem, WwsError
 from wws.hosts.server import demo as demo_parts
 from wws.hosts.server import heap
@@ -53,10 +53,11 @@ class Serving:
         load: Callable[[], Project],
         demo: bool = False,
         places: Shares = alone,
+        forgotten: Forgotten | None = None,
     ) -> None:
         self.started = project
         """The project of the start: its listeners and its store stay, whatever a reload says."""
-        self.process = Process(project, store, loop, places)
+        self.process = Process(project, store, loop, places, forgotten)
         self.reloads = History()
         self.stop = asyncio.Event()
         self.hurry = asyncio.Event()

@@ -26,6 +26,7 @@ from wws.errors import ConfigError, Problem, StoreError, WwsError
 from wws.hosts.server import worker
 from wws.hosts.server.channel import Channel, ChannelError
 from wws.hosts.server.control import families, status
+from wws.hosts.server.forgotten import Rings, Voice
 from wws.hosts.server.listening import Crowd
 from wws.hosts.server.main import cannot_listen
 from wws.hosts.server.places import SharedPlaces
@@ -86,6 +87,7 @@ class Supervisor:
         self._clock = SystemClock()
         self._crowd = Crowd(3 * count)
         self._places = SharedPlaces(count)
+        self._forgotten = Rings(self._crowd.seats)
         self._ended = Totals()
         self._failures = [0] * count
         self._due: deque[tuple[int, asyncio.Future[Worker] | None]] = deque([(number, None) for number in range(count)])
@@ -155,7 +157,8 @@ class Supervisor:
         pid = os.fork()
         if pid == 0:
             ours.close()
-            self._become(Place(number, seat, self._crowd, self._public, self._admin, theirs, self._places))
+            voice = Voice(self._forgotten, seat)
+            self._become(Place(number, seat, self._crowd, self._public, self._admin, theirs, self._places, voice))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         theirs.close()
         made = self.workers[pid] = Worker(number, seat, pid, self._clock.monotonic())

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from wws.errors import ConfigError, WwsError
 from wws.hosts.server.channel import Channel
+from wws.hosts.server.forgotten import Voice
 from wws.hosts.server.listening import Crowd
 from wws.hosts.server.main import run
 from wws.hosts.server.operating import operating
@@ -36,8 +37,8 @@ _log = logging.getLogger("wws.server")
 
 
 class Place(NamedTuple):
-    """What a worker is handed: its number, its seat in the crowd, the sockets it accepts from, its end of the channel, and the
-    places it shares with the others."""
+    """What a worker is handed: its number, its seat in the crowd, the sockets it accepts from, its end of the channel, and what
+    it shares with the others."""
 
     number: int
     seat: int
@@ -46,6 +47,7 @@ class Place(NamedTuple):
     admin: list[socket.socket]
     channel: socket.socket
     places: SharedPlaces
+    voice: Voice
 
 
 def work(project: Project, load: Callable[[], Project], place: Place) -> int:
@@ -117,7 +119,7 @@ class _Worker:
 
     async def _serve(self, loop: asyncio.AbstractEventLoop, channel: Channel, store: Store) -> None:
         place = self._place
-        self._serving = serving = Serving(self._project, store, loop, self._load, places=place.places)
+        self._serving = serving = Serving(self._project, store, loop, self._load, places=place.places, forgotten=place.voice)
         self._made.set()
         if stat.S_ISFIFO(os.fstat(sys.stderr.fileno()).st_mode):
             serving.process.log.into(in_pieces)

@@ -519,6 +519,19 @@ async def test_of_what_is_too_long_to_tell_everything_is_forgotten() -> None:
     assert (await other.get("/a")).source == "cache"
 
 
+@pytest.mark.parametrize("message", [b"", b"\xff", b"7", b"[7]", b'[["too","few"]]', b'{"a":1}'])
+async def test_of_what_is_not_understood_everything_is_forgotten(message: bytes) -> None:
+    rings = Rings(2)
+    site = Site(forgotten=Voice(rings, 0))
+    await site.get("/a")
+    Voice(rings, 1).tell(message)
+    sources = []
+    for _ in range(3):
+        sources.append((await site.get("/a")).source)
+        site.clock.advance(1.0)
+    assert sources == ["origin", "origin", "cache"], "what was asked for at that very moment is not kept"
+
+
 @pytest.mark.parametrize("changed", ["/a", "/" + "long" * 1000])
 async def test_what_another_process_changes_while_it_is_loaded_is_not_stored(changed: str) -> None:
     one, other = crew()

@@ -78,11 +78,12 @@ class Cache:
         if self.heard is None:
             return
         for message in self.heard():
-            if message is None:
+            uris = None if message is None else _uris(message)
+            if uris is None:
                 self._all_changed = self.monotonic()
                 self.shelf = Shelf()
             else:
-                self._forget([tuple(uri) for uri in codec.decode(message)])
+                self._forget(uris)
 
     # -- stored answers
 
@@ -303,3 +304,12 @@ def _is_outage(error: UpstreamError | Refusal) -> bool:
 async def _discard(response: Response) -> None:
     if not isinstance(response.body, bytes):
         await response.body.aclose()
+
+
+def _uris(message: bytes) -> list[Uri] | None:
+    """What a message names; None for one of another kind, as gateways of another version may send."""
+    try:
+        named: list[list[str]] = codec.decode(message)
+        return [(site, scheme, authority, path, query) for site, scheme, authority, path, query in named]
+    except (ValueError, TypeError):
+        return None

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wws.project import bundle
@@ -104,6 +104,7 @@ def test_sizes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @given(st.binary(max_size=300), st.integers(0, 2000), st.integers(0, 255))
+@example(b"", 1143, 4)  # a directory that begins before the file does
 def test_nothing_but_a_bundle_error_comes_of_broken_bytes(junk: bytes, place: int, byte: int) -> None:
     whole = bytearray(packed())
     whole[place % len(whole)] = byte

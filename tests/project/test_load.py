@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.project.files import ENVIRON, READY, examined, lines, problems, project
@@ -459,6 +459,7 @@ def toml(value: Any) -> str:
 
 @settings(max_examples=300)
 @given(documents(tree()), st.booleans())
+@example({"server": {"cert": "\0", "listen": "unix:\0"}, "static": {"folder": "a\0"}}, False)
 def test_any_document_is_loaded_or_refused_with_lines(document: dict[str, Any], dev: bool) -> None:
     names = list(document)
     text = "".join([f"{toml(name)} = {toml(value)}\n" for name, value in document.items()])

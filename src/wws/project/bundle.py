@@ -32,6 +32,8 @@ MAX_FILES = 20_000
 """Files of a bundle: what Cloudflare takes as static assets of one worker."""
 _VERSION = 12  # hexadecimal digits: 48 bits, for one project's versions
 _MANIFEST_BYTES = 4 * 1024 * 1024
+_BROKEN = (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError, OSError, ValueError)
+"""What `zipfile` raises for bytes that are no archive; ValueError for one whose directory lies before its beginning."""
 _TIME = (1980, 1, 1, 0, 0, 0)
 _KEYS = {"format": int, "name": str, "wws": str, "policy": str, "source": str, "files": dict}
 
@@ -76,7 +78,7 @@ def open_bundle(data: bytes, most: int = MAX_BYTES) -> Bundle:
             raw = archive.read(members[0])
             manifest = _manifest(raw)
             files = {member.filename: archive.read(member) for member in members[1:]}
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+    except _BROKEN as error:
         raise BundleError(f"no bundle: {str(error) or type(error).__name__}; `wws build` makes one") from None
     _same(manifest["files"], files)
     return Bundle(_version(raw), manifest, files)

@@ -56,6 +56,8 @@ def _text(value: object) -> str:
         raise ValueError("not a text")
     if not value.strip():
         raise ValueError("empty")
+    if "\0" in value:
+        raise ValueError("a NUL is in no name, path or address")
     return value
 
 

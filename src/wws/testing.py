@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from wws import codec
-from wws.bindings import Context, Endpoint, Env, Namespace, Secrets, Services, SystemClock
+from wws.bindings import Context, Endpoint, Env, Secrets, Services, SystemClock
 from wws.core.auth.digest import Pepper
 from wws.core.auth.session import Session, encode, session_key
 from wws.core.policy import Policy, Timeouts
@@ -33,6 +33,7 @@ from wws.errors import ConnectFailed
 from wws.functions.env import bindings
 from wws.functions.invoke import Code
 from wws.functions.jobs import ScheduledEvent, deliver, run_scheduled
+from wws.functions.namespace import Namespace
 from wws.functions.queue import Queue
 from wws.functions.scope import Scope
 from wws.gateway import Gateway

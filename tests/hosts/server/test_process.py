@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from wws.bindings import Namespace
 from wws.core.policy import Policy
+from wws.functions.namespace import Namespace
 from wws.hosts.server import process
 from wws.hosts.server.process import Process
 from wws.http import Headers, Request

@@ -22,9 +22,10 @@ import pyodide.ffi
 from pyodide.webloop import PyodideFuture
 from workers import DurableObject, WorkerEntrypoint, import_from_javascript, wait_until
 
-from wws.bindings import Namespace, SystemClock
+from wws.bindings import SystemClock
 from wws.errors import ConfigError, Refusal
 from wws.functions.invoke import Function
+from wws.functions.namespace import Namespace
 from wws.functions.refuse import refuse
 from wws.hosts.cloudflare.counts import Counts, DurableCounter
 from wws.hosts.cloudflare.kv import WorkersKV

@@ -17,7 +17,6 @@ from wws.bindings import (
     Counter,
     Dial,
     Env,
-    Namespace,
     Provider,
     Secrets,
     Services,
@@ -29,6 +28,7 @@ from wws.errors import FunctionError
 from wws.functions.env import bindings as standard
 from wws.functions.invoke import Function
 from wws.functions.jobs import ScheduledEvent, run_scheduled
+from wws.functions.namespace import Namespace
 from wws.functions.scope import Scope
 from wws.gateway import Gateway
 from wws.hosts.edge.background import Background, Keep

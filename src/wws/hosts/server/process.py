@@ -15,11 +15,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
-from wws.bindings import Env, Forgotten, Namespace, Provider, Secrets, Services, Shares, SystemClock, alone
+from wws.bindings import Env, Forgotten, Provider, Secrets, Services, Shares, SystemClock, alone
 from wws.core.policy import Policy
 from wws.core.route.rollout import chosen, subject
 from wws.functions.env import bindings as standard
 from wws.functions.inherit import inherit
+from wws.functions.namespace import Namespace
 from wws.functions.upstreams import Upstream, Upstreams, upstreams_of
 from wws.gateway import Gateway
 from wws.hosts.server.application import Application, Canary, Observers

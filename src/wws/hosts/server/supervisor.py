@@ -26,6 +26,7 @@ from wws.errors import ConfigError, Problem, StoreError, WwsError
 from wws.hosts.server import worker
 from wws.hosts.server.channel import Channel, ChannelError
 from wws.hosts.server.control import families, status
+from wws.hosts.server.crew import HEALTHY, Worker, how, restart_delay
 from wws.hosts.server.forgotten import Rings, Voice
 from wws.hosts.server.listening import Crowd
 from wws.hosts.server.main import cannot_listen
@@ -35,43 +36,18 @@ from wws.hosts.server.reload import History, Reloaded, failed, identity, unchang
 from wws.hosts.server.server import listening_sockets, remove_own
 from wws.hosts.server.serving import tell, tls_of
 from wws.hosts.server.worker import RELOADS, Place
-from wws.observe.merge import Snapshot, Totals, exposition, snapshot
+from wws.observe.merge import Totals, exposition, snapshot
 from wws.project.address import Address
 from wws.project.settings import Project
 
-__all__ = ["Supervisor", "restart_delay"]
+__all__ = ["Supervisor"]
 
 ANSWERS = 1.0
 """Seconds in which a worker must answer a question about itself; what it told last counts when it does not."""
-HEALTHY = 10.0
-"""Seconds that a worker must have lived for its end to count as the first one."""
-FIRST_DELAY, LONGEST_DELAY = 0.1, 5.0
-"""Seconds before the second restart in a row; doubled with each further one, up to the longest."""
 MARGIN = 5.0
 """Seconds over its time after which a worker that should have ended is killed."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2, signal.SIGCHLD)
 _log = logging.getLogger("wws.server")
-
-
-def restart_delay(failures: int) -> float:
-    """Seconds to wait before a worker is started again that has ended `failures` times in a row: at first none."""
-    return 0.0 if failures <= 1 else min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** (failures - 2))
-
-
-class Worker:
-    """One worker process, as its parent sees it: `starting`, `ready`, `leaving` or `failed`."""
-
-    def __init__(self, number: int, seat: int, pid: int, since: float) -> None:
-        self.number = number
-        self.seat = seat
-        self.pid = pid
-        self.since = since
-        self.state = "starting"
-        self.channel: Channel | None = None
-        self.descriptor = -1
-        self.counts: Snapshot = []
-        self.became_ready = asyncio.Event()
-        """Set when it is ready, and when it ends without."""
 
 
 class Supervisor:
@@ -243,14 +219,14 @@ class Supervisor:
         if self._stopping or one.state == "leaving":
             return
         if not self._up and one.state == "starting":
-            self._failure = self._failure or WwsError(f"worker {one.number} {_how(ended)} before it was ready")
+            self._failure = self._failure or WwsError(f"worker {one.number} {how(ended)} before it was ready")
             self.stop()
             return
         lived = self._clock.monotonic() - one.since
         self._failures[one.number] = failures = 1 if lived >= HEALTHY else self._failures[one.number] + 1
         delay = restart_delay(failures)
         after = f" in {delay:g} s" if delay else ""
-        _log.error("worker %d (process %d) %s: another one is started%s", one.number, one.pid, _how(ended), after)
+        _log.error("worker %d (process %d) %s: another one is started%s", one.number, one.pid, how(ended), after)
         self.restarts[one.number] += 1
         self._loop.call_later(delay, self._due_now, one.number)
 
@@ -411,7 +387,3 @@ class Supervisor:
             await asyncio.wait(self._tasks, timeout=ANSWERS)
         for path, inode in self._unix:
             remove_own(path, inode)
-
-
-def _how(ended: int) -> str:
-    return f"was ended by {signal.Signals(-ended).name}" if ended < 0 else f"ended with status {ended}"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from wws.bindings import Env, Namespace
+from wws.bindings import Env
 from wws.errors import Refusal
 from wws.functions.ai_binding import AI
 from wws.functions.fetch import Fetch, Fetched
+from wws.functions.namespace import Namespace
 from wws.functions.queue import Queue
 from wws.functions.scope import Scope
 from wws.functions.service import Service

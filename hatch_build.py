@@ -26,7 +26,7 @@ HOT = (
     "core/limit/decision", "core/limit/fields", "core/limit/gcra", "core/limit/subject", "core/limit/window",
     "core/resilience/backoff", "core/resilience/breaker", "core/resilience/gate", "core/resilience/matrix",
     "core/route/choose", "core/route/estimate", "core/route/resolve", "core/route/table",
-    "core/wire/assemble", "core/wire/chat", "core/wire/depth", "core/wire/head",
+    "core/wire/assemble", "core/wire/assemble_message", "core/wire/chat", "core/wire/depth", "core/wire/head",
     "core/wire/hygiene", "core/wire/notes", "core/wire/relay_stream",
     "core/wire/sse", "core/wire/tap", "core/wire/usage",
     "functions/ai", "functions/attempt", "functions/attempts", "functions/auth_guard", "functions/cache_manager",

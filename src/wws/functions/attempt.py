@@ -12,7 +12,8 @@ from typing import Final
 from wws.bindings import Call, Clock, Context, Services, Verdict
 from wws.core.trail import Trail
 from wws.core.wire import chat, hygiene, usage
-from wws.core.wire.assemble import Assembler, ChatAssembler, MessageAssembler
+from wws.core.wire.assemble import Assembler, ChatAssembler
+from wws.core.wire.assemble_message import MessageAssembler
 from wws.core.wire.relay_stream import LINGER, LINGER_DONE, RelayStream
 from wws.core.wire.tap import Shape
 from wws.errors import UpstreamError, UpstreamMalformed, UpstreamTimeout

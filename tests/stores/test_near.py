@@ -13,9 +13,10 @@ from wws.bindings import SystemClock
 from wws.errors import StoreError
 from wws.stores import near as module
 from wws.stores.guard import Guard, Latency
-from wws.stores.near import ANSWERS, PREFIXES, Near
+from wws.stores.near import ANSWERS, PREFIXES, TRACKED, Near
 from wws.stores.redis import RedisStore
 from wws.stores.redis_address import parse_redis
+from wws.stores.state_file import group_of
 
 SESSION, KEY, GONE = "v1:sess:abc", "v1:key:abc", "v1:gone:abc"
 
@@ -37,7 +38,7 @@ class Pair:
         self.monotonic = Ticking()
         address = parse_redis(f"redis://127.0.0.1:{port}")
         self.store = RedisStore(
-            address, budget=1.0, tracked=PREFIXES if age else (), changed=lambda names: self.near.changed(names)
+            address, budget=1.0, tracked=TRACKED if age else (), changed=lambda names: self.near.changed(names)
         )
         guard = Guard(self.store, "redis", Latency(), self.monotonic)
         self.near = Near(guard, self.monotonic, lambda: self.store.tracks, age, grace)
@@ -243,6 +244,10 @@ async def test_what_gateways_tell_each_other(pair: Pair) -> None:
     await pair.near.tell("own")
     await pair.heard()
     assert set(told[1:]) == {"own"}, "who tells hears it too"
+
+
+def test_what_is_told_is_no_revocation() -> None:
+    assert group_of(ANSWERS) == "other" and not ANSWERS.startswith(PREFIXES)
 
 
 async def test_what_cannot_be_told_is_no_error(redis: RedisServer) -> None:

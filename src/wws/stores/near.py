@@ -21,13 +21,15 @@ from wws.core.limit.decision import Decision
 from wws.errors import StoreError
 from wws.stores.guard import Guard
 
-__all__ = ["PREFIXES", "Near"]
+__all__ = ["PREFIXES", "TRACKED", "Near"]
 
 TOMBSTONES: Final = "v1:gone"
-ANSWERS: Final = "v1:gone-answers:"
+ANSWERS: Final = "v1:changed:"
 """Before what gateways tell each other of cached answers that have changed: the name is the message."""
 PREFIXES: Final = (KEY_PREFIX, SESSION_PREFIX, TOMBSTONES)
 """Beginnings of the names that are remembered."""
+TRACKED: Final = (*PREFIXES, ANSWERS)
+"""Beginnings of the names whose changes are heard of."""
 MAX_ENTRIES: Final = 20_000
 """Some 10 MB: a session's record is about 300 bytes."""
 MAX_VALUE: Final = 4096
@@ -130,7 +132,7 @@ class Near:
     async def tell(self, message: str) -> None:
         """Has every gateway of this store hear `message`, this one too, unless the store fails."""
         with suppress(StoreError):
-            await self.put(ANSWERS + message, b"", MIN_TTL)
+            await self.guard.put(ANSWERS + message, b"", MIN_TTL)
 
     async def delete(self, key: str) -> None:
         """See `KV`."""

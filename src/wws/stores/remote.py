@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wws.bindings import Clock, SystemClock
 from wws.stores.guard import Guard, Latency
-from wws.stores.near import PREFIXES, Near
+from wws.stores.near import TRACKED, Near
 from wws.stores.redis import RedisStore
 from wws.stores.redis_address import parse_redis
 
@@ -22,6 +22,6 @@ def open_remote(url: str, budget: float, age: float, grace: float, clock: Clock 
     def changed(names: list[str] | None) -> None:
         near.changed(names)
 
-    store = RedisStore(address, clock, budget, PREFIXES if age > 0 else (), changed, latency.add)
+    store = RedisStore(address, clock, budget, TRACKED if age > 0 else (), changed, latency.add)
     near = Near(Guard(store, str(address), latency, monotonic), monotonic, lambda: store.tracks, age, grace)
     return near

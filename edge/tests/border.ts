@@ -117,7 +117,7 @@ const wanted = async (path: string, gather = 0): Promise<[number, string]> => {
   same([status, none], [200, undefined], path);
   let found = "";
   for (const number = last;;) {
-    const [state, , data] = await ask((wait) => border.read(wait, number, gather));
+    const [state, , data] = await ask((wait) => border.read(wait, number));
     found += text(data);
     if (state !== 1) return [state < 0 ? FAILED : 0, found];
   }
@@ -129,7 +129,7 @@ same([gathered[0], text(gathered[2])], [200, "piece 1piece 2"], "gathered with t
 same(await wanted("/pieces", 2), [0, "piece 1piece 2"], "some of it gathered");
 same(await wanted("/cut", 1000), [FAILED, "piece 1piece 2"], "what was gathered before a cut");
 same((await send("/silent", undefined, 5000, 5)).filter((_, at) => at !== 1), [200, null], "a head that nothing follows");
-const silent = last, asked = ask((wait) => border.read(wait, silent, 5));
+const silent = last, asked = ask((wait) => border.read(wait, silent));
 border.stop(silent);
 same((await asked)[0] <= 0, true, "an end while it is waited for");
 same((await send("/slow", undefined, 50))[0], LATE, "late");
@@ -142,7 +142,7 @@ same(
 );
 await send("/pieces");
 border.stop(last);
-same((await ask((wait) => border.read(wait, last - 1, 0)))[0], FAILED, "stopped");
+same((await ask((wait) => border.read(wait, last - 1)))[0], FAILED, "stopped");
 await send("/pieces");
 const from = last;
 border.fetch = (number) => border.hand(number, 200, "", from);

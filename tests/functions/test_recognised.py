@@ -54,11 +54,16 @@ async def test_the_store_is_asked_once(world: World, reads: Counter[str]) -> Non
     assert reads.total() == asked
 
 
-async def test_and_again_after_some_seconds(world: World, clock: FakeClock, reads: Counter[str]) -> None:
+@pytest.mark.parametrize("near", [None, 2.5], ids=["told of every change", "a store that itself remembers says for how long"])
+async def test_and_again_after_some_seconds(
+    world: World, clock: FakeClock, reads: Counter[str], monkeypatch: pytest.MonkeyPatch, near: float | None
+) -> None:
+    if near is not None:
+        monkeypatch.setattr(MemoryStore, "near", near, raising=False)
     _, text = await made(world)
     await world.ask(text)
     asked = reads.total()
-    clock.advance(4.9)
+    clock.advance((near or 5.0) - 0.1)
     await world.ask(text)
     assert reads.total() == asked
     clock.advance(0.2)
@@ -67,21 +72,6 @@ async def test_and_again_after_some_seconds(world: World, clock: FakeClock, read
     clock.advance(-60.0)  # a clock that was put back recognises nobody
     await world.ask(text)
     assert reads.total() == 3 * asked
-
-
-async def test_a_store_that_itself_remembers_says_for_how_long(
-    world: World, clock: FakeClock, reads: Counter[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(MemoryStore, "near", 2.5, raising=False)
-    _, text = await made(world)
-    await world.ask(text)
-    asked = reads.total()
-    clock.advance(2.4)
-    await world.ask(text)
-    assert reads.total() == asked
-    clock.advance(0.2)
-    await world.ask(text)
-    assert reads.total() == 2 * asked
 
 
 async def test_a_revoked_key_is_not_recognised(world: World) -> None:

@@ -239,7 +239,7 @@ def test_an_answer_in_pieces(side: Side) -> None:
     side.tell(1, "", b"one")
     side.tell(2, "", b"the last")
     assert pieces.result() == [b"one", b"the last"]
-    assert side.glue.asked[1:] == [("read", (2, 1, 0.0)), ("read", (3, 1, 0.0))]
+    assert side.glue.asked[1:] == [("read", (2, 1)), ("read", (3, 1))]
 
 
 def test_pieces_that_nobody_sees_singly(side: Side) -> None:
@@ -250,10 +250,7 @@ def test_pieces_that_nobody_sees_singly(side: Side) -> None:
     assert task.result().body == b"all of it"
     task = side.begin(DenoDial(side.border).send(HERE, "POST", "/", [], b"{}", unseen))
     side.tell(200, "content-type\ntext/event-stream")
-    body = task.result().body
-    assert not isinstance(body, bytes)
-    side.begin(body.next())
-    assert side.glue.asked[-1] == ("read", (3, 2, 5.0))
+    assert not isinstance(task.result().body, bytes), "it goes on"
 
 
 def test_an_answer_that_breaks_off(side: Side) -> None:

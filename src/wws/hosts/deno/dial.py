@@ -68,10 +68,9 @@ class DenoDial:
                     source = body.number
         number, told = border.wait()
         url = f"{endpoint.scheme}://{endpoint.authority}{target}"
-        gather = timeouts.gather * 1000
         self._send(
             number, method, url, lines(headers), data, source,
-            min(wait * 1000, _LONGEST), min(timeouts.idle * 1000, _LONGEST), gather,
+            min(wait * 1000, _LONGEST), min(timeouts.idle * 1000, _LONGEST), timeouts.gather * 1000,
         )  # fmt: skip
         try:
             status, head, content = await told
@@ -82,7 +81,7 @@ class DenoDial:
             raise _failed(status, head, now + wait >= end)
         response = self._response(number, status, fields(head), content)
         if content is None:
-            response.body = FetchStream(Source(border, number, gather), timeouts.idle, end)
+            response.body = FetchStream(Source(border, number), timeouts.idle, end)
         return response
 
     def _response(self, number: int, status: int, head: list[Pair], content: bytes | None) -> Response:
@@ -100,15 +99,13 @@ class DenoDial:
 
 
 class Source:
-    """The body of an exchange: see `wws.hosts.edge.stream.Source`. `handle` is the exchange's number; pieces that come within
-    `gather` milliseconds are read as one."""
+    """The body of an exchange: see `wws.hosts.edge.stream.Source`. `handle` is the exchange's number."""
 
-    __slots__ = ("_border", "_gather", "_last", "_read", "handle")
+    __slots__ = ("_border", "_last", "_read", "handle")
 
-    def __init__(self, border: Border, number: int, gather: float = 0.0) -> None:
+    def __init__(self, border: Border, number: int) -> None:
         self._border = border
         self._read = border.glue.read
-        self._gather = gather
         self._last = False
         self.handle = number
 
@@ -116,7 +113,7 @@ class Source:
         """See `Source`."""
         if self._last:
             return None
-        status, _, data = await self._border.ask(self._read, self.handle, self._gather)
+        status, _, data = await self._border.ask(self._read, self.handle)
         if status < 0:
             raise BrokenOff
         self._last = status == _LAST

@@ -42,6 +42,8 @@ class Upstream {
   next?: Promise<Step>; // asked for already
   early?: Octets; // that came soon after the head
   readonly abort = new AbortController();
+  // Pieces that come within `gather` milliseconds are given as one.
+  constructor(readonly gather = 0) {}
 }
 
 function flat(headers: Headers): string {
@@ -219,7 +221,7 @@ export class Border {
     idle: number,
     gather: number,
   ): void {
-    const upstream = new Upstream();
+    const upstream = new Upstream(gather);
     this.#upstreams.set(number, upstream);
     const unread = from ? this.#asked.get(from)?.request.body : null;
     const init: RequestInit & { duplex?: string } = {
@@ -230,7 +232,7 @@ export class Border {
     };
     init.body = body ?? unread;
     if (unread) init.duplex = "half"; // Fetch, section 5.4: asked for by every body that is a stream
-    this.#exchange(number, url, init, upstream, patience, idle, gather);
+    this.#exchange(number, url, init, upstream, patience, idle);
   }
 
   async #exchange(
@@ -240,7 +242,6 @@ export class Border {
     upstream: Upstream,
     patience: number,
     idle: number,
-    gather: number,
   ): Promise<void> {
     let late = 0;
     const ring = (status: number) => () => {
@@ -261,8 +262,8 @@ export class Border {
         data = await answer.bytes();
       } else {
         upstream.body = answer.body;
-        if (gather > 0) {
-          const [early, last] = await this.#pieces(upstream, answer.body.getReader(), gather, false);
+        if (upstream.gather > 0) {
+          const [early, last] = await this.#pieces(upstream, answer.body.getReader(), false);
           if (last) upstream.body = undefined, data = early;
           else upstream.early = early;
         }
@@ -277,13 +278,13 @@ export class Border {
   }
 
   // 2: it was the last.
-  read(wait: number, number: number, gather: number): void {
+  read(wait: number, number: number): void {
     const upstream = this.#upstreams.get(number);
     if (!upstream?.body) return this.#gone(wait);
     const early = upstream.early;
     upstream.early = undefined;
     if (early?.length) return queueMicrotask(() => this.settle(wait, 1, "", early));
-    this.#pieces(upstream, upstream.reader ?? upstream.body.getReader(), gather, true).then(([data, last]) => {
+    this.#pieces(upstream, upstream.reader ?? upstream.body.getReader(), true).then(([data, last]) => {
       if (last) this.#upstreams.delete(number);
       this.settle(wait, last ? (data.length ? 2 : 0) : 1, "", data);
     }, (reason) => {
@@ -294,7 +295,8 @@ export class Border {
 
   // What comes, as one piece, and whether it was the last. It waits for the first, if it `waits`; then for what is here already,
   // or comes within `gather` milliseconds. That a later read has failed is told to whoever asks next.
-  async #pieces(upstream: Upstream, reader: Reader, gather: number, waits: boolean): Promise<[Octets, boolean]> {
+  async #pieces(upstream: Upstream, reader: Reader, waits: boolean): Promise<[Octets, boolean]> {
+    const { gather } = upstream;
     const parts: Octets[] = [];
     let step: Step | undefined, size = 0, timer: ReturnType<typeof setTimeout> | undefined, over: Promise<void> | undefined;
     upstream.reader = reader;

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from edge.client import ASKED, ROUNDS, Client, delays, p50
+from edge.client import ASKED, ROUNDS, WARM, YOUNG, Client, delays, p50, young
 from edge.runtimes import RUNTIMES, Running, Runtime, resident
 from tests.e2e.ask import hello
 from tests.e2e.neighbours import Neighbours
@@ -92,7 +92,9 @@ def measured(runtime: Runtime, around: Neighbours, folder: Path) -> list[Row]:
     asked = shapes(around)
     with runtime.running(around, folder / "warm", disk=False) as host:
         rows.append(Row("memory of the process, after the start", resident(host.process), "MiB"))
+        first = young(host.url, asked[-1].target, token, asked[-1].body)
         rows += [Row(f"added, p50: {shape.words}", added(host, around, shape, token), "ms", runtime.most) for shape in asked]
+        rows.append(Row(f"the whole of such a chat, p50 of the first {YOUNG} of a process", first, "ms"))
         rows += streamed(around, host, token)
         rows.append(Row("memory of the process, after all this", resident(host.process), "MiB"))
         client = Client(host.url)
@@ -134,7 +136,7 @@ def streamed(around: Neighbours, host: Running, token: str) -> list[Row]:
 
 def table(rows: list[Row]) -> str:
     """The rows in Markdown."""
-    machine = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, best of {ROUNDS} rounds of {ASKED}"
+    machine = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, best of {ROUNDS} rounds of {ASKED} after {WARM:,}"
     lines = [f"| on {machine} | | at most | |", "|---|---|---|---|"]
     for row in rows:
         digits = 0 if row.unit == "MiB" else 2

@@ -1,18 +1,21 @@
-"""Futures that JavaScript completes, and those that somebody completes who runs already."""
+"""Futures that JavaScript completes and tasks that it asks for, and those of somebody who runs already."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
+import sys
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
 
-from wws.hosts.cloudflare.turns import install
+from wws.hosts.cloudflare.turns import MOST, install
 
 
 class PlainLoop(asyncio.SelectorEventLoop):
     """One whose attributes can be set, as Pyodide's."""
+
+    prompt = False
 
 
 @pytest.fixture
@@ -27,11 +30,18 @@ def ran(loop: asyncio.AbstractEventLoop, call: Callable[[], Any]) -> Any:
     done: asyncio.Future[Any] = asyncio.Future(loop=loop)
 
     def run() -> None:
-        install(loop, asyncio.Future)
+        if not loop.prompt:  # type: ignore[attr-defined]
+            loop.prompt = True  # type: ignore[attr-defined]
+            install(loop, asyncio.Future, asyncio.Task)
         done.set_result(call())
 
     loop.call_soon(run)
     return loop.run_until_complete(done)
+
+
+def through(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any]) -> Any:
+    """Runs `work` to its end as a task that was there before."""
+    return loop.run_until_complete(asyncio.Task(work, loop=loop))
 
 
 def begun(loop: asyncio.AbstractEventLoop, steps: list[str]) -> asyncio.Future[str]:
@@ -49,14 +59,119 @@ def begun(loop: asyncio.AbstractEventLoop, steps: list[str]) -> asyncio.Future[s
 def test_who_waits_goes_on_in_the_call_that_brings_the_result(loop: asyncio.AbstractEventLoop) -> None:
     steps: list[str] = []
     waited = ran(loop, lambda: begun(loop, steps))
-    loop.run_until_complete(asyncio.sleep(0))
+    through(loop, asyncio.sleep(0))
 
     def bring() -> list[str]:
         waited.set_result("brought")
         return list(steps)
 
     assert ran(loop, bring) == ["brought"]
-    assert loop.call_soon.__func__ is asyncio.SelectorEventLoop.call_soon  # type: ignore[attr-defined]
+
+
+def test_a_task_begins_in_the_call_that_asks_for_it_and_its_end_is_told_at_once(loop: asyncio.AbstractEventLoop) -> None:
+    steps: list[str] = []
+
+    async def work() -> str:
+        steps.append("begun")
+        return "result"
+
+    def ask() -> list[str]:
+        task = asyncio.ensure_future(work(), loop=loop)
+        task.add_done_callback(lambda done: steps.append(done.result()))
+        return list(steps)
+
+    assert ran(loop, ask) == ["begun", "result"]
+
+
+def test_the_end_of_a_task_is_told_in_the_call_that_brings_it(loop: asyncio.AbstractEventLoop) -> None:
+    steps: list[str] = []
+    waited: list[asyncio.Future[str]] = []
+
+    async def inner() -> str:
+        waited.append(loop.create_future())
+        return await waited[0]
+
+    async def outer() -> str:
+        return await asyncio.ensure_future(inner())
+
+    def ask() -> None:
+        asyncio.ensure_future(outer(), loop=loop).add_done_callback(lambda done: steps.append(done.result()))
+
+    def bring() -> list[str]:
+        waited[0].set_result("brought")
+        return list(steps)
+
+    ran(loop, ask)
+    assert ran(loop, bring) == ["brought"]
+
+
+def test_a_task_that_asks_for_another_is_not_interrupted(loop: asyncio.AbstractEventLoop) -> None:
+    steps: list[str] = []
+
+    async def second() -> None:
+        steps.append("second")
+
+    async def first() -> None:
+        task = asyncio.ensure_future(second())
+        task.add_done_callback(lambda _: steps.append("told"))
+        steps.append("first")
+
+    def ask() -> list[str]:
+        asyncio.ensure_future(first(), loop=loop)
+        return list(steps)
+
+    assert ran(loop, ask) == ["first", "second", "told"]
+
+
+def test_callbacks_that_make_callbacks_let_the_platform_come_in_between(loop: asyncio.AbstractEventLoop) -> None:
+    steps = 0
+    stopped = False
+
+    async def spin() -> None:
+        nonlocal steps
+        while not stopped:
+            steps += 1
+            await asyncio.sleep(0)
+
+    def ask() -> int:
+        asyncio.ensure_future(spin(), loop=loop)
+        return steps
+
+    assert ran(loop, ask) == MOST
+    assert ran(loop, lambda: steps) > MOST
+    stopped = True
+    through(loop, asyncio.sleep(0.01))
+
+
+def test_what_is_left_when_a_callback_ends_everything_is_done_in_another_turn(loop: asyncio.AbstractEventLoop) -> None:
+    steps: list[str] = []
+
+    async def work() -> None:
+        loop.call_soon(sys.exit)
+        loop.call_soon(steps.append, "left")
+
+    def ask() -> list[str]:
+        with pytest.raises(SystemExit):
+            asyncio.ensure_future(work(), loop=loop)
+        return list(steps)
+
+    assert ran(loop, ask) == []
+    through(loop, asyncio.sleep(0))
+    assert steps == ["left"]
+
+
+def test_what_was_cancelled_before_its_turn_does_not_run(loop: asyncio.AbstractEventLoop) -> None:
+    steps: list[str] = []
+
+    async def work() -> None:
+        loop.call_soon(steps.append, "cancelled").cancel()
+        loop.call_soon(steps.append, "kept")
+
+    def ask() -> None:
+        asyncio.ensure_future(work(), loop=loop)
+
+    ran(loop, ask)
+    assert steps == ["kept"]
 
 
 def test_a_task_that_completes_a_future_is_not_interrupted(loop: asyncio.AbstractEventLoop) -> None:
@@ -69,7 +184,7 @@ def test_a_task_that_completes_a_future_is_not_interrupted(loop: asyncio.Abstrac
         steps.append("still here")
         await asyncio.sleep(0)
 
-    loop.run_until_complete(complete())
+    through(loop, complete())
     assert steps == ["still here", "completed"]
 
 
@@ -86,8 +201,8 @@ def test_an_error_and_a_cancellation_reach_who_waits(loop: asyncio.AbstractEvent
             return type(error).__name__
 
     ran(loop, lambda: None)
-    assert loop.run_until_complete(wait("error")) == "OSError"
-    assert loop.run_until_complete(wait("cancel")) == "CancelledError"
+    assert through(loop, wait("error")) == "OSError"
+    assert through(loop, wait("cancel")) == "CancelledError"
 
 
 def test_what_a_generator_left_open_is_finished_by_the_loop(loop: asyncio.AbstractEventLoop) -> None:
@@ -111,9 +226,8 @@ def test_what_a_generator_left_open_is_finished_by_the_loop(loop: asyncio.Abstra
         await asyncio.sleep(0)
         loop.call_soon(waited.set_result, None)
         await task
-        for _ in range(3):
-            await asyncio.sleep(0)
 
     ran(loop, lambda: None)
-    loop.run_until_complete(both())
+    through(loop, both())
+    ran(loop, lambda: None)
     assert closed == ["closed"]

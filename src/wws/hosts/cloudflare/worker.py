@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 
 import js
 import pyodide.ffi
-from pyodide.webloop import PyodideFuture
+from pyodide.webloop import PyodideFuture, PyodideTask
 from workers import DurableObject, WorkerEntrypoint, import_from_javascript, wait_until
 
 from wws.bindings import SystemClock
@@ -129,7 +129,7 @@ def _ready(prepared: Prepared) -> EdgeApp:
     clock = SystemClock()
     kv = WorkersKV(_web, getattr(env, KV), clock.time, near=NEAR)
     seen = {name: WorkersKV(_web, getattr(env, name), clock.time, f"ns:{name}:") for name in bundle.kv_namespaces}
-    install(asyncio.get_running_loop(), PyodideFuture)
+    install(asyncio.get_running_loop(), PyodideFuture, PyodideTask)
     app = prepared.app = assemble(
         _web,
         bundle,
